@@ -291,6 +291,7 @@ fn render_status(remote: &Remote, status: &RemoteStatus) -> Rendered {
         "bytes": status.bytes,
         "unreferenced-bytes": status.unreferenced_bytes,
         "damaged": status.damaged,
+        "newer": status.newer,
         "entries": status.entries.iter().map(entry_json).collect::<Vec<_>>(),
     });
     let mut table = Table::new([
@@ -334,6 +335,13 @@ fn render_status(remote: &Remote, status: &RemoteStatus) -> Rendered {
             text,
             "⚠️ {} cannot be read; `local-cache remote verify --repair` removes them",
             plural(status.damaged, "entry", "entries")
+        );
+    }
+    if status.newer > 0 {
+        let _ = writeln!(
+            text,
+            "   {} of a newer local-cache not listed",
+            plural(status.newer, "entry", "entries")
         );
     }
     (text, json)
@@ -425,7 +433,7 @@ fn render_gc(stats: &RemoteGcStats, args: &RemoteGcArgs) -> Rendered {
     if stats.skipped_groups > 0 {
         let _ = writeln!(
             text,
-            "⚠️ {} with damaged entries keep all data; `local-cache remote verify --repair` removes such entries",
+            "⚠️ nothing was removed from {} with entries that cannot be read; `local-cache remote verify --repair` removes those that are damaged",
             plural(stats.skipped_groups, "group", "groups")
         );
     }

@@ -24,16 +24,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStoreExt as _, PutPayload};
-use tokio::runtime::Runtime;
 
 use super::config::RemoteConfig;
 use super::connect::{Connections, connect};
 use super::error::{RemoteError, RemoteResult, RequestTarget, classify};
 use super::name::TOP;
+use super::network::{Attempt, Network, POLL, StartedRequest};
 use super::pacer::Pacer;
+use super::usage::UsageClock;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::fmt::human;
@@ -45,9 +46,8 @@ const SMALL_LIMIT: Duration = Duration::from_millis(2_500);
 const TRANSFER_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes per second. A slower transfer is not worth waiting for.
 const LOWEST_RATE: u64 = 256 << 10;
-
-/// How often a wait looks whether it should end.
-const POLL: Duration = Duration::from_millis(100);
+/// How many objects a server lists in one answer.
+const PAGE: usize = 1000;
 
 /// An object as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,14 +68,15 @@ pub struct Traffic {
 }
 
 pub(crate) struct RemoteClient {
-    runtime: Runtime,
+    network: Network,
     connections: Connections,
     /// The directory of the format in the bucket.
     top: String,
     place: String,
     bucket: String,
-    /// When the remote may no longer be used, and the timeout that says so.
-    deadline: Option<(Instant, Duration)>,
+    /// How long the remote may be used in all, and how long it was.
+    timeout: Option<Duration>,
+    clock: UsageClock,
     pacer: Option<Pacer>,
     is_off: AtomicBool,
     requests: AtomicU64,
@@ -87,32 +88,24 @@ pub(crate) struct RemoteClient {
 pub(crate) struct PendingRange<'c> {
     client: &'c RemoteClient,
     name: String,
-    task: tokio::task::JoinHandle<Attempt<bytes::Bytes>>,
+    request: StartedRequest<bytes::Bytes>,
 }
 
-/// The outcome of a request: none if its time was up.
-type Attempt<T> = Option<object_store::Result<T>>;
-
 impl RemoteClient {
-    /// Sends nothing yet. With `with_timeout`, the client works only for as long as the configured
-    /// timeout.
+    /// Sends nothing yet. With `with_timeout`, requests fail when the remote was in [use](Self::start_use)
+    /// for as long as the configured timeout.
     pub(crate) fn new(config: &RemoteConfig, env: &Env, with_timeout: bool) -> Result<Self> {
         let mut client = Self::with_connections(connect(config, env)?, config)?;
-        client.deadline = with_timeout.then(|| (Instant::now() + config.timeout, config.timeout));
+        client.timeout = with_timeout.then_some(config.timeout);
         Ok(client)
     }
 
-    fn with_connections(connections: Connections, config: &RemoteConfig) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("remote")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::invalid(format!("cannot start a thread for the remote: {error}"))
-            })?;
+    pub(super) fn with_connections(
+        connections: Connections,
+        config: &RemoteConfig,
+    ) -> Result<Self> {
         Ok(Self {
-            runtime,
+            network: Network::start()?,
             connections,
             top: match &*config.prefix {
                 "" => TOP.to_owned(),
@@ -120,7 +113,8 @@ impl RemoteClient {
             },
             place: config.place(),
             bucket: config.bucket.clone(),
-            deadline: None,
+            timeout: None,
+            clock: UsageClock::default(),
             pacer: config.bandwidth.map(Pacer::new),
             is_off: AtomicBool::new(false),
             requests: AtomicU64::new(0),
@@ -138,6 +132,16 @@ impl RemoteClient {
         self.is_off.load(Ordering::Relaxed)
     }
 
+    /// Counts the time until the result is dropped as use of the remote.
+    pub(crate) fn start_use(&self) -> impl Drop + use<'_> {
+        self.clock.start()
+    }
+
+    /// How long the remote was in use.
+    pub(crate) fn used(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
     pub(crate) fn traffic(&self) -> Traffic {
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Traffic {
@@ -147,40 +151,29 @@ impl RemoteClient {
         }
     }
 
-    /// The objects below a directory, by name.
-    pub(crate) fn list(&self, directory: &str) -> RemoteResult<Vec<ListedObject>> {
-        let target = self.target("list", directory);
+    /// The objects below a directory, by name; all objects of the format if it is empty.
+    pub(crate) fn list(
+        &self,
+        directory: &str,
+        monitor: &dyn Monitor,
+    ) -> RemoteResult<Vec<ListedObject>> {
         let path = self.path(directory.trim_end_matches('/'));
-        let found: Vec<ObjectMeta> = self.finish(
-            target,
-            self.limited(
-                SMALL_LIMIT,
-                self.connections.small.list(Some(&path)).try_collect(),
-            ),
-        )?;
-        let mut objects: Vec<ListedObject> =
-            found.iter().filter_map(|meta| self.listed(meta)).collect();
-        objects.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(objects)
-    }
-
-    /// All objects of the format, whatever time that takes.
-    pub(crate) fn list_all(&self) -> RemoteResult<Vec<ListedObject>> {
-        let path = ObjectPath::from(self.top.clone());
-        let mut pages = self.connections.small.list(Some(&path)).chunks(1000);
+        let mut pages = self.connections.small.list(Some(&path)).chunks(PAGE);
         let mut objects = Vec::new();
         loop {
             // Each page of the server's answer has the limit of a small request.
-            let next = self.limited(SMALL_LIMIT, async { Ok(pages.next().await) });
-            let Some(page) = self.finish(self.target("list", &self.top), next)? else {
-                return Ok(objects);
-            };
-            for meta in page {
-                let meta =
-                    meta.map_err(|error| self.failed(&error, self.target("list", &self.top)))?;
-                objects.extend(self.listed(&meta));
+            let next = self.limited(SMALL_LIMIT, monitor, async {
+                let page = pages.next().await.unwrap_or_default();
+                page.into_iter().collect::<object_store::Result<Vec<_>>>()
+            });
+            let page = self.finish(self.target("list", directory), next)?;
+            objects.extend(page.iter().filter_map(|meta| self.listed(meta)));
+            if page.len() < PAGE {
+                break;
             }
         }
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(objects)
     }
 
     fn listed(&self, meta: &ObjectMeta) -> Option<ListedObject> {
@@ -193,41 +186,24 @@ impl RemoteClient {
         })
     }
 
-    /// A small object, of at most `most` bytes.
-    pub(crate) fn get(&self, name: &str, most: u64) -> RemoteResult<Vec<u8>> {
-        let (path, store) = (self.path(name), Arc::clone(&self.connections.small));
-        let read = self.limited(SMALL_LIMIT, async {
-            let found = store.get(&path).await?;
-            if found.meta.size > most {
-                return Ok(None);
-            }
-            found.bytes().await.map(Some)
-        });
-        let bytes = self.finish(self.target("read", name), read)?;
-        let bytes = bytes.ok_or_else(|| RemoteError::damaged(name, "it is too large"))?;
-        self.received
-            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok(bytes.into())
-    }
-
-    /// Starts to read a range of an object.
+    /// Starts to read a range of an object. One that is empty is damaged: no object of the format is.
     pub(crate) fn start_range(
         &self,
         name: &str,
         range: Range<u64>,
     ) -> RemoteResult<PendingRange<'_>> {
         self.check()?;
+        if range.is_empty() {
+            return Err(RemoteError::damaged(name, "it is empty"));
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let (path, store) = (self.path(name), Arc::clone(&self.connections.downloads));
         let limit = self.remaining(transfer_limit(range.end - range.start));
-        let task = self.runtime.spawn(async move {
-            let read = store.get_range(&path, range);
-            tokio::time::timeout(limit, read).await.ok()
-        });
+        let read = async move { store.get_range(&path, range).await };
         Ok(PendingRange {
             client: self,
             name: name.to_owned(),
-            task,
+            request: self.network.spawn(read, limit),
         })
     }
 
@@ -242,15 +218,10 @@ impl RemoteClient {
         self.wait_for_turn(length, monitor)?;
         let (path, payload) = (self.path(name), PutPayload::from(bytes));
         let write = self.connections.uploads.put(&path, payload);
-        let write = self.limited(transfer_limit(length), async {
-            // A slow network can take a minute for it.
-            tokio::select! {
-                result = write => result.map(Some),
-                () = interruption(monitor) => Ok(None),
-            }
+        let write = self.limited(transfer_limit(length), monitor, async {
+            write.await.map(drop)
         });
-        let written = self.finish(self.target("write", name), write)?;
-        written.ok_or(Error::Interrupted)?;
+        self.finish(self.target("write", name), write)?;
         self.sent.fetch_add(length, Ordering::Relaxed);
         Ok(())
     }
@@ -272,14 +243,14 @@ impl RemoteClient {
     }
 
     /// Deletes objects. Those that do not exist count as deleted.
-    pub(crate) fn delete(&self, names: &[String]) -> RemoteResult<()> {
-        for names in names.chunks(1000) {
+    pub(crate) fn delete(&self, names: &[String], monitor: &dyn Monitor) -> RemoteResult<()> {
+        for names in names.chunks(PAGE) {
             let paths: Vec<_> = names.iter().map(|name| Ok(self.path(name))).collect();
             let deletions = self
                 .connections
                 .small
                 .delete_stream(stream::iter(paths).boxed());
-            let delete = self.limited(transfer_limit(0), async {
+            let delete = self.limited(transfer_limit(0), monitor, async {
                 let results: Vec<object_store::Result<ObjectPath>> = deletions.collect().await;
                 for result in results {
                     match result {
@@ -307,17 +278,16 @@ impl RemoteClient {
         }
     }
 
-    /// Runs a request. None if it takes longer than `limit`.
+    /// Runs a request until it is answered, its time is up, or the operation should stop.
     fn limited<T>(
         &self,
         limit: Duration,
+        monitor: &dyn Monitor,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> RemoteResult<Attempt<T>> {
         self.check()?;
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let limit = self.remaining(limit);
-        let run = async { tokio::time::timeout(limit, request).await.ok() };
-        Ok(self.runtime.block_on(run))
+        Ok(self.network.run(request, self.remaining(limit), monitor))
     }
 
     fn finish<T>(
@@ -326,9 +296,10 @@ impl RemoteClient {
         attempt: RemoteResult<Attempt<T>>,
     ) -> RemoteResult<T> {
         match attempt? {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(error)) => Err(self.failed(&error, target)),
-            None => {
+            Attempt::Answered(Ok(value)) => Ok(value),
+            Attempt::Answered(Err(error)) => Err(self.failed(&error, target)),
+            Attempt::Interrupted => Err(Error::Interrupted.into()),
+            Attempt::TimeUp => {
                 self.check()?;
                 Err(self.switch_off(RemoteError::Outage {
                     place: self.place.clone(),
@@ -358,8 +329,8 @@ impl RemoteClient {
         if self.is_off() {
             return Err(RemoteError::Off { place: place() });
         }
-        match self.deadline {
-            Some((deadline, limit)) if Instant::now() >= deadline => Err(RemoteError::TimeUp {
+        match self.timeout {
+            Some(limit) if self.clock.elapsed() >= limit => Err(RemoteError::TimeUp {
                 place: place(),
                 limit: human::elapsed(limit),
             }),
@@ -369,32 +340,26 @@ impl RemoteClient {
 
     /// `limit`, or what is left of the timeout if that is less.
     pub(crate) fn remaining(&self, limit: Duration) -> Duration {
-        self.deadline.map_or(limit, |(deadline, _)| {
-            limit.min(deadline.saturating_duration_since(Instant::now()))
+        self.timeout.map_or(limit, |timeout| {
+            limit.min(timeout.saturating_sub(self.clock.elapsed()))
         })
     }
 }
 
 impl PendingRange<'_> {
     /// Waits for the bytes.
-    pub(crate) fn wait(self) -> RemoteResult<bytes::Bytes> {
-        let Self { client, name, task } = self;
-        let attempt = client
-            .runtime
-            .block_on(task)
-            .map_err(|error| RemoteError::Local(Error::defect(error)));
-        let bytes = client.finish(client.target("read", &name), attempt)?;
+    pub(crate) fn wait(self, monitor: &dyn Monitor) -> RemoteResult<bytes::Bytes> {
+        let Self {
+            client,
+            name,
+            request,
+        } = self;
+        let attempt = client.network.wait(request, monitor)?;
+        let bytes = client.finish(client.target("read", &name), Ok(attempt))?;
         client
             .received
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
-    }
-}
-
-/// Ends when the operation should stop.
-async fn interruption(monitor: &dyn Monitor) {
-    while !monitor.is_interrupted() {
-        tokio::time::sleep(POLL).await;
     }
 }
 
@@ -409,33 +374,4 @@ fn is_own_name(name: &str) -> bool {
 
 fn transfer_limit(bytes: u64) -> Duration {
     TRANSFER_LIMIT + Duration::from_secs(bytes / LOWEST_RATE)
-}
-
-#[cfg(test)]
-pub(super) mod memory {
-    use object_store::ObjectStore;
-    use object_store::memory::InMemory;
-
-    use super::*;
-
-    /// A bucket in memory that several clients, as of several machines, can share.
-    #[derive(Clone)]
-    pub(in crate::remote) struct MemoryBucket(pub(in crate::remote) Arc<InMemory>);
-
-    impl MemoryBucket {
-        pub(in crate::remote) fn new() -> Self {
-            Self(Arc::new(InMemory::new()))
-        }
-
-        pub(in crate::remote) fn client(&self) -> RemoteClient {
-            let store = || Arc::clone(&self.0) as Arc<dyn ObjectStore>;
-            let config = RemoteConfig::parse("s3://memory/ci").unwrap();
-            let connections = Connections {
-                small: store(),
-                downloads: store(),
-                uploads: store(),
-            };
-            RemoteClient::with_connections(connections, &config).unwrap()
-        }
-    }
 }

@@ -80,8 +80,8 @@ impl Remote {
         key: &str,
         monitor: &dyn Monitor,
     ) -> Result<Vec<(Entry, PullStats)>> {
-        let objects = self.client.list_all()?;
-        let (mut records, _) = all_records(&self.client, &objects)?;
+        let objects = self.client.list("", monitor)?;
+        let (mut records, _) = all_records(&self.client, &objects, monitor)?;
         records.retain(|found| {
             let group = &found.record.entry.group;
             let is_there = |trust: &Trust| found.group == GroupName::new(*trust, group);

@@ -166,6 +166,10 @@ pub(super) fn classify(error: &object_store::Error, target: RequestTarget<'_>) -
     if let Some((_, reason)) = credentials.into_iter().find(|(code, _)| has(code)) {
         return RemoteError::Credentials { place, reason };
     }
+    // The object ends before the range that was asked for.
+    if has("status code: 416") || has("but object was only") {
+        return RemoteError::damaged(target.object, "it is too short");
+    }
     match error {
         Source::NotFound { .. } => RemoteError::Missing {
             object: target.object.to_owned(),
@@ -249,6 +253,14 @@ mod tests {
             (
                 "Connection refused (os error 111)",
                 "Connection refused; check",
+            ),
+            (
+                "Server returned non-2xx status code: 416 Requested Range Not Satisfiable: <xml>",
+                "branch/x on the remote is damaged: it is too short",
+            ),
+            (
+                "Wanted range starting at 20, but object was only 10 bytes long",
+                "branch/x on the remote is damaged: it is too short",
             ),
         ];
         for (text, expected) in cases {

@@ -2,7 +2,7 @@
 
 use crate::digest::Digest;
 use crate::monitor::Monitor;
-use crate::remote::client::{ListedObject, RemoteClient};
+use crate::remote::client::{ListedObject, PendingRange, RemoteClient};
 use crate::remote::error::{RemoteError, RemoteResult};
 use crate::remote::name::{GroupName, ObjectKind, PushId};
 use crate::remote::record::{LARGEST_RECORD, RemoteRecord};
@@ -17,14 +17,22 @@ pub(crate) struct GroupListing {
 }
 
 impl GroupListing {
-    pub(crate) fn read(client: &RemoteClient, group: &GroupName) -> RemoteResult<Self> {
-        let objects = client.list(&group.objects())?;
+    pub(crate) fn read(
+        client: &RemoteClient,
+        group: &GroupName,
+        monitor: &dyn Monitor,
+    ) -> RemoteResult<Self> {
+        let objects = client.list(&group.objects(), monitor)?;
         Ok(Self { objects })
     }
 
     /// Only the records, which is enough to find an entry.
-    pub(crate) fn read_records(client: &RemoteClient, group: &GroupName) -> RemoteResult<Self> {
-        let objects = client.list(&group.records())?;
+    pub(crate) fn read_records(
+        client: &RemoteClient,
+        group: &GroupName,
+        monitor: &dyn Monitor,
+    ) -> RemoteResult<Self> {
+        let objects = client.list(&group.records(), monitor)?;
         Ok(Self { objects })
     }
 
@@ -67,7 +75,6 @@ impl GroupListing {
                 ObjectKind::Record { key_id: id } => Some((key_id == Some(&*id), object)),
                 _ => None,
             })
-            .filter(|(_, object)| object.bytes <= LARGEST_RECORD)
             .collect();
         records.sort_by_key(|(has_key, object)| (!has_key, std::cmp::Reverse(object.written)));
         records.into_iter().map(|(_, object)| object).collect()
@@ -83,7 +90,7 @@ pub(crate) fn newest_records(
 ) -> RemoteResult<Vec<RemoteRecord>> {
     let mut objects = listing.records(key_id);
     objects.truncate(MOST_RECORDS);
-    let read = read_records(client, &objects)?;
+    let read = read_records(client, &objects, monitor)?;
     let mut records = Vec::with_capacity(read.len());
     for result in read {
         match result {
@@ -100,16 +107,15 @@ pub(crate) fn newest_records(
 pub(crate) fn read_records(
     client: &RemoteClient,
     objects: &[&ListedObject],
+    monitor: &dyn Monitor,
 ) -> RemoteResult<Vec<RemoteResult<RemoteRecord>>> {
     let mut records = Vec::with_capacity(objects.len());
     for objects in objects.chunks(MOST_RECORDS) {
-        let pending: RemoteResult<Vec<_>> = objects
-            .iter()
-            .map(|object| Ok((object, client.start_range(&object.name, 0..object.bytes)?)))
-            .collect();
-        for (object, range) in pending? {
+        let start = |object: &&ListedObject| start_record(client, object);
+        let pending: Vec<_> = objects.iter().map(start).collect();
+        for (object, range) in objects.iter().zip(pending) {
             let record = range
-                .wait()
+                .and_then(|range| range.wait(monitor))
                 .and_then(|bytes| RemoteRecord::decode(&bytes, &object.name));
             match record {
                 Err(error) if !error.is_of_object() => return Err(error),
@@ -118,6 +124,17 @@ pub(crate) fn read_records(
         }
     }
     Ok(records)
+}
+
+/// Anyone who may write to a group can put an object of any size there.
+fn start_record<'c>(
+    client: &'c RemoteClient,
+    object: &ListedObject,
+) -> RemoteResult<PendingRange<'c>> {
+    if object.bytes > LARGEST_RECORD {
+        return Err(RemoteError::damaged(&object.name, "it is too large"));
+    }
+    client.start_range(&object.name, 0..object.bytes)
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod lookup;
 mod manifest;
 mod memory;
 mod name;
+mod network;
 mod pacer;
 mod pull;
 mod push;
@@ -42,6 +43,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod tier;
+mod usage;
 
 pub use client::Traffic;
 pub use commands::Remote;

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 const MAGIC: &[u8; 8] = b"lc-segm\n";
 const HEADER: usize = 16;
 /// The length of the trailer.
-pub(super) const TRAILER: usize = 8 + Digest::LEN;
+const TRAILER: usize = 8 + Digest::LEN;
 /// Contents of a frame, in bytes. Memory for compressing and reading depends on it.
 pub(crate) const LARGEST_FRAME: usize = 4 << 20;
 /// A segment that is longer than this is closed. One request writes it, so there are no parts of

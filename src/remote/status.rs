@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::client::{ListedObject, RemoteClient};
 use super::error::{RemoteError, RemoteResult};
-use super::gc::{names_of, records_among};
+use super::gc::{names_of, records_among, remove_records};
 use super::lookup::read_records;
 use super::manifest::RemoteManifest;
 use super::name::{GroupName, ObjectKind, Trust};
 use super::record::RemoteRecord;
-use super::segment::{FULL_SEGMENT, SegmentIndex};
+use super::segment::SegmentIndex;
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::fs::Timestamp;
@@ -35,8 +35,10 @@ pub struct RemoteStatus {
     pub bytes: u64,
     /// Data that no entry needs.
     pub unreferenced_bytes: u64,
-    /// Records that can't be read.
+    /// Entries whose records cannot be read.
     pub damaged: u64,
+    /// Entries that a newer version of this program wrote.
+    pub newer: u64,
 }
 
 #[derive(Debug, Default)]
@@ -76,10 +78,11 @@ type ObjectErrors = Vec<(String, RemoteError)>;
 pub(crate) fn all_records(
     client: &RemoteClient,
     objects: &[ListedObject],
+    monitor: &dyn Monitor,
 ) -> RemoteResult<(Vec<FoundRecord>, ObjectErrors)> {
     let (mut records, mut errors) = (Vec::new(), Vec::new());
     let listed = records_among(objects);
-    for (object, record) in listed.iter().zip(read_records(client, &listed)?) {
+    for (object, record) in listed.iter().zip(read_records(client, &listed, monitor)?) {
         match (record, GroupName::of_object(&object.name)) {
             (Ok(record), Some(group)) => records.push(FoundRecord {
                 group,
@@ -95,8 +98,8 @@ pub(crate) fn all_records(
 
 /// Lists what is on the remote.
 pub(crate) fn status(client: &RemoteClient, monitor: &dyn Monitor) -> RemoteResult<RemoteStatus> {
-    let objects = client.list_all()?;
-    let (records, errors) = all_records(client, &objects)?;
+    let objects = client.list("", monitor)?;
+    let (records, errors) = all_records(client, &objects, monitor)?;
     for (_, error) in errors.iter().take(10) {
         monitor.warn(&error.to_string());
     }
@@ -108,11 +111,13 @@ pub(crate) fn status(client: &RemoteClient, monitor: &dyn Monitor) -> RemoteResu
         .iter()
         .filter(|object| ObjectKind::of(&object.name) == ObjectKind::Data)
         .filter(|object| !named.contains(&object.name));
+    let damaged = errors.iter().filter(|(_, error)| error.is_damage()).count() as u64;
     let mut status = RemoteStatus {
         objects: objects.len() as u64,
         bytes: objects.iter().map(|object| object.bytes).sum(),
         unreferenced_bytes: unreferenced.map(|object| object.bytes).sum(),
-        damaged: errors.len() as u64,
+        damaged,
+        newer: errors.len() as u64 - damaged,
         entries: Vec::new(),
     };
     for found in records {
@@ -143,8 +148,8 @@ pub(crate) fn verify(
     options: RemoteVerifyOptions,
     monitor: &dyn Monitor,
 ) -> RemoteResult<RemoteVerifyReport> {
-    let objects = client.list_all()?;
-    let (records, errors) = all_records(client, &objects)?;
+    let objects = client.list("", monitor)?;
+    let (records, errors) = all_records(client, &objects, monitor)?;
     let mut report = RemoteVerifyReport::default();
     for (name, error) in errors {
         report.add(name, error);
@@ -177,7 +182,7 @@ pub(crate) fn verify(
     if options.repair && !report.damaged.is_empty() {
         // Only records: garbage collection removes the data when nothing names it any more.
         let names: Vec<String> = report.damaged.iter().map(|it| it.0.clone()).collect();
-        client.delete(&names)?;
+        remove_records(client, &names, monitor)?;
         report.repaired = true;
     }
     Ok(report)
@@ -224,7 +229,7 @@ impl EntryCheck<'_> {
         }
         let name = group.manifest(&record.manifest.digest);
         let range = 0..record.manifest.bytes;
-        let bytes = self.client.start_range(&name, range)?.wait()?;
+        let bytes = self.client.start_range(&name, range)?.wait(self.monitor)?;
         self.bytes += bytes.len() as u64;
         RemoteManifest::decode(&bytes, record, &name).map(drop)
     }
@@ -240,10 +245,10 @@ impl EntryCheck<'_> {
         if !self.options.contents {
             return Ok(None);
         }
-        if bytes > 4 * FULL_SEGMENT as u64 {
-            return Ok(Some("it is too large".to_owned()));
-        }
-        let segment = self.client.start_range(name, 0..bytes)?.wait()?;
+        let segment = self
+            .client
+            .start_range(name, 0..bytes)?
+            .wait(self.monitor)?;
         self.bytes += segment.len() as u64;
         self.monitor.advance(segment.len() as u64);
         match SegmentIndex::verify(&segment, name, digest) {

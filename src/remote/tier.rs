@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::client::RemoteClient;
 use super::config::{PushMode, RemoteConfig};
@@ -43,7 +43,6 @@ pub struct RemoteTier {
     pulled: AtomicU64,
     pushed: AtomicU64,
     present: AtomicU64,
-    milliseconds: AtomicU64,
     /// Whether a failure was reported. There is one warning, whatever follows from it.
     has_failed: AtomicBool,
 }
@@ -65,7 +64,6 @@ impl RemoteTier {
             pulled: AtomicU64::new(0),
             pushed: AtomicU64::new(0),
             present: AtomicU64::new(0),
-            milliseconds: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
         }
     }
@@ -82,7 +80,7 @@ impl RemoteTier {
         if self.mode == PushMode::Never || !self.may_use(store, monitor) {
             return Ok(None);
         }
-        let _time = self.measure();
+        let _use = self.client.start_use();
         let lock = store.lock_shared(crate::ops::LOCK_TIMEOUT)?;
         let Some(entry) = store.read_entry(id)? else {
             return Ok(None);
@@ -101,14 +99,6 @@ impl RemoteTier {
             None => 0,
         };
         Ok(outcome)
-    }
-
-    /// Adds the time until the result is dropped to what the remote took.
-    fn measure(&self) -> impl Drop + use<'_> {
-        WaitingTime {
-            start: Instant::now(),
-            total: &self.milliseconds,
-        }
     }
 
     /// Whether there was no failure in this command, and no outage on this machine lately.
@@ -177,7 +167,7 @@ impl RemoteTier {
         let mut found = Vec::new();
         for trust in self.trust.readable(group) {
             let name = GroupName::new(*trust, group);
-            let listing = GroupListing::read_records(&self.client, &name)?;
+            let listing = GroupListing::read_records(&self.client, &name, monitor)?;
             let of_key = listing.of_key(&key_id, &workers::lock(&self.broken));
             let mut records = newest_records(&self.client, &of_key, None, monitor)?;
             if records.is_empty() {
@@ -224,7 +214,7 @@ impl SecondTier for RemoteTier {
         if !self.may_use(local.store, local.monitor) {
             return Ok(Vec::new());
         }
-        let _time = self.measure();
+        let _use = self.client.start_use();
         let found = self.look_up_once(local, group, key)?;
         let entries = found.iter().map(|(_, it)| it.entry.clone()).collect();
         workers::lock(&self.known).insert(asked, found);
@@ -245,7 +235,7 @@ impl SecondTier for RemoteTier {
         let Some((trust, record)) = found.filter(|_| self.may_use(store, monitor)) else {
             return Ok(false);
         };
-        let _time = self.measure();
+        let _use = self.client.start_use();
         let pulled = pull(PullRequest {
             client: &self.client,
             store,
@@ -278,20 +268,7 @@ impl SecondTier for RemoteTier {
             received_bytes: traffic.received_bytes,
             sent_bytes: traffic.sent_bytes,
             requests: traffic.requests,
-            milliseconds: value(&self.milliseconds),
+            milliseconds: whole_milliseconds(self.client.used()),
         }
-    }
-}
-
-/// A stretch of time in which a job waits for the remote.
-struct WaitingTime<'a> {
-    start: Instant,
-    total: &'a AtomicU64,
-}
-
-impl Drop for WaitingTime<'_> {
-    fn drop(&mut self) {
-        let elapsed = whole_milliseconds(self.start.elapsed());
-        self.total.fetch_add(elapsed, Ordering::Relaxed);
     }
 }

@@ -26,14 +26,15 @@ pub(crate) struct DataDecision {
 }
 
 /// Decides about the data of a group. `records` are all records that the listing shows.
-pub(crate) fn decide_data(
+pub(crate) fn decide_data<'r>(
     group: &GroupName,
     objects: &[ListedObject],
-    records: &[RemoteRecord],
+    records: impl IntoIterator<Item = &'r RemoteRecord>,
     earlier: &Unreferenced,
     (now, grace): (i64, Duration),
 ) -> DataDecision {
-    let named: HashSet<String> = records.iter().flat_map(|it| names_of(group, it)).collect();
+    let names = records.into_iter().flat_map(|it| names_of(group, it));
+    let named: HashSet<String> = names.collect();
     let grace = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
     let mut decision = DataDecision::default();
     let data = objects

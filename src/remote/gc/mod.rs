@@ -13,8 +13,9 @@
 //!    record that the list shows protects its data for the whole run**, also if the run removes the
 //!    record. What no record names is marked with the time of the first run that found it so; what
 //!    a record names has no mark.
+//!    A record that cannot be read may name anything, so a run leaves its group as it is.
 //! 4. A run writes the marks, then deletes data that has been marked for the grace period, then
-//!    deletes records.
+//!    deletes records. A repair ([`remove_records`]) deletes all marks of a group before its records.
 //! 5. A push reuses data that a record names, or that is younger than [`RESUME_AGE`]. It writes its
 //!    record within [`PUSH_LIMIT`] of its start, or never.
 //! 6. The grace period is at least [`SHORTEST_GRACE`], which is longer than both limits together.
@@ -24,8 +25,9 @@
 //!
 //! - If `s` was young, it was written after `p - RESUME_AGE`, and its mark is not older than that.
 //! - If a record `r` named `s`, and `r` exists when a later run lists, `r` protects `s` in this run.
-//!   Otherwise some run removed `r` after `p`. That run had listed `r`, so it had written marks
-//!   without `s` (4), and the mark of `s` is younger than `p`.
+//!   Otherwise a run or a repair removed `r` after `p`. Before that, it had written marks without `s`
+//!   or deleted all marks (4), and `r` kept others from marking `s` (3). So the mark of `s` is younger
+//!   than `p`.
 //!
 //! In both cases a run that deletes `s` starts after `p - RESUME_AGE + SHORTEST_GRACE`, hence after
 //! the push has written its record. The run's list shows the record, which protects `s` (3).
@@ -34,13 +36,14 @@
 //! [`SHORTEST_GRACE`] leaves an hour for clocks and for requests that take effect late. Lists show
 //! what was written before (S3, Ceph, `MinIO`, R2 and Garage promise that).
 //!
-//! The argument is about **one** run at a time: run it from one place.
+//! The argument is about **one** run or repair at a time: run them from one place. [`model`] goes
+//! through all interleavings of these steps.
 
 mod decide;
 #[cfg(test)]
 mod model;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 pub(crate) use decide::names_of;
@@ -56,12 +59,13 @@ use crate::remote::name::{GroupName, ObjectKind};
 #[cfg(doc)]
 use crate::remote::push::{PUSH_LIMIT, RESUME_AGE};
 use crate::remote::record::RemoteRecord;
+use crate::store::EntryId;
 use crate::store::retention::{RetentionCandidate, RetentionPolicy, decide, family};
 
 /// Data stays for at least so long after the first run that found it unneeded.
 pub const SHORTEST_GRACE: Duration = Duration::from_secs(4 * 60 * 60);
 /// How many bytes the marks of one group may have.
-const LARGEST_MARKS: u64 = 64 << 20;
+pub(super) const LARGEST_MARKS: u64 = 64 << 20;
 
 /// What garbage collection removes.
 #[derive(Clone, Debug)]
@@ -80,7 +84,7 @@ pub struct RemoteGcStats {
     pub removed_bytes: u64,
     /// Unneeded data that stays until its grace period is over.
     pub waiting_bytes: u64,
-    /// Groups in which only entries are removed, because a record cannot be read.
+    /// Groups that stay as they are, because a record in them cannot be read.
     pub skipped_groups: u64,
 }
 
@@ -93,11 +97,11 @@ pub(crate) fn collect(
     monitor.begin(Stage::Cleaning, 0);
     let now = Timestamp::now();
     let mut stats = RemoteGcStats::default();
-    for (group, objects) in by_group(client.list_all()?) {
+    for (group, objects) in by_group(client.list("", monitor)?) {
         if monitor.is_interrupted() {
             return Err(Error::Interrupted.into());
         }
-        let mut collection = GroupCollection {
+        let collection = GroupCollection {
             client,
             group,
             objects,
@@ -135,46 +139,44 @@ struct GroupCollection<'a> {
 }
 
 impl GroupCollection<'_> {
-    fn run(&mut self, stats: &mut RemoteGcStats, monitor: &dyn Monitor) -> RemoteResult<()> {
+    fn run(&self, stats: &mut RemoteGcStats, monitor: &dyn Monitor) -> RemoteResult<()> {
         let listed = records_among(&self.objects);
-        let mut records = Vec::new();
-        let mut unreadable = 0;
-        for (object, record) in listed.iter().zip(read_records(self.client, &listed)?) {
+        let mut records = Vec::with_capacity(listed.len());
+        for (object, record) in listed
+            .iter()
+            .zip(read_records(self.client, &listed, monitor)?)
+        {
             match record {
-                Ok(record) => records.push(((*object).clone(), record)),
-                Err(error) => {
-                    unreadable += 1;
-                    monitor.warn(&Error::from(error).with_advice());
-                }
+                Ok(record) => records.push((*object, record)),
+                Err(error) => monitor.warn(&Error::from(error).with_advice()),
             }
         }
-        let dropped = dropped_records(&records, &self.options.policy, self.now);
-        // An unreadable record may name any data, so all of it stays.
-        if unreadable == 0 {
-            let records: Vec<RemoteRecord> =
-                records.iter().map(|(_, record)| record.clone()).collect();
-            self.collect_data(&records, stats, monitor)?;
-        } else {
+        if records.len() < listed.len() {
             stats.skipped_groups += 1;
+            stats.kept_entries += listed.len() as u64;
+            return Ok(());
         }
+        self.collect_data(&records, stats, monitor)?;
+        let dropped = dropped_records(&records, &self.options.policy, self.now);
         if !self.options.dry_run {
-            self.client.delete(&dropped)?;
+            self.client.delete(&dropped, monitor)?;
         }
         stats.removed_entries += dropped.len() as u64;
-        stats.kept_entries += (records.len() - dropped.len()) as u64 + unreadable;
+        stats.kept_entries += (records.len() - dropped.len()) as u64;
         Ok(())
     }
 
     fn collect_data(
         &self,
-        records: &[RemoteRecord],
+        records: &[ListedRecord<'_>],
         stats: &mut RemoteGcStats,
         monitor: &dyn Monitor,
     ) -> RemoteResult<()> {
-        let earlier = self.read_marks()?;
+        let earlier = self.read_marks(monitor)?;
         let now = self.now.seconds.saturating_mul(1000);
         let times = (now, self.options.grace);
-        let decision = decide_data(&self.group, &self.objects, records, &earlier, times);
+        let named = records.iter().map(|(_, record)| record);
+        let decision = decide_data(&self.group, &self.objects, named, &earlier, times);
         let bytes: HashMap<&str, u64> = self
             .objects
             .iter()
@@ -194,41 +196,67 @@ impl GroupCollection<'_> {
         if decision.unreferenced != earlier {
             self.write_marks(&decision.unreferenced, monitor)?;
         }
-        self.client.delete(&decision.delete)
+        self.client.delete(&decision.delete, monitor)
     }
 
-    fn read_marks(&self) -> RemoteResult<Unreferenced> {
+    /// The marks of the last run. Damaged ones count as none, which only delays: everything is marked
+    /// again.
+    fn read_marks(&self, monitor: &dyn Monitor) -> RemoteResult<Unreferenced> {
         let name = self.group.unreferenced();
-        if !self.objects.iter().any(|object| object.name == name) {
+        let marks = self.objects.iter().find(|object| object.name == name);
+        let Some(marks) = marks.filter(|object| object.bytes <= LARGEST_MARKS) else {
             return Ok(Unreferenced::default());
+        };
+        let range = self.client.start_range(&name, 0..marks.bytes);
+        match range.and_then(|range| range.wait(monitor)) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(error) if error.is_of_object() => Ok(Unreferenced::default()),
+            Err(error) => Err(error),
         }
-        let bytes = self.client.get(&name, LARGEST_MARKS)?;
-        // Damaged marks only delay: everything is marked again.
-        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
     fn write_marks(&self, marks: &Unreferenced, monitor: &dyn Monitor) -> RemoteResult<()> {
         let name = self.group.unreferenced();
         if marks.since.is_empty() {
-            return self.client.delete(&[name]);
+            return self.client.delete(&[name], monitor);
         }
         let bytes = serde_json::to_vec(marks).map_err(Error::defect)?;
         self.client.put(&name, bytes, monitor)
     }
 }
 
+/// Removes records outside of a run: of any group, for any reason.
+///
+/// The marks of their groups go first. Otherwise the next run could find an old mark of data that
+/// only these records named, and delete it while a push that reuses it is under way.
+pub(crate) fn remove_records(
+    client: &RemoteClient,
+    names: &[String],
+    monitor: &dyn Monitor,
+) -> RemoteResult<()> {
+    let groups: BTreeSet<GroupName> = names
+        .iter()
+        .filter_map(|name| GroupName::of_object(name))
+        .collect();
+    let marks: Vec<String> = groups.iter().map(GroupName::unreferenced).collect();
+    client.delete(&marks, monitor)?;
+    client.delete(names, monitor)
+}
+
+/// A record and what the list says about it.
+type ListedRecord<'l> = (&'l ListedObject, RemoteRecord);
+
 /// The names of the records that a policy does not keep. Of several records of a key only the newest
 /// is kept.
 fn dropped_records(
-    records: &[(ListedObject, RemoteRecord)],
+    records: &[ListedRecord<'_>],
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> Vec<String> {
-    let mut newest: HashMap<String, &(ListedObject, RemoteRecord)> = HashMap::new();
+    let mut newest: HashMap<EntryId, &ListedRecord<'_>> = HashMap::new();
     for record in records {
-        let id = record.1.entry.id().to_string();
-        let kept = newest.entry(id).or_insert(record);
-        let order = |it: &(ListedObject, RemoteRecord)| (it.1.entry.created, it.0.written);
+        let kept = newest.entry(record.1.entry.id()).or_insert(record);
+        let order = |it: &ListedRecord<'_>| (it.1.entry.created, it.0.written);
         if order(record) > order(kept) {
             *kept = record;
         }
@@ -250,7 +278,7 @@ fn dropped_records(
     let kept: HashSet<&str> = decide(&candidates, &[], policy, now)
         .into_iter()
         .filter(|decision| decision.evict.is_none())
-        .filter_map(|decision| newest.get(&decision.id.to_string()))
+        .filter_map(|decision| newest.get(&decision.id))
         .map(|(object, _)| &*object.name)
         .collect();
     records
@@ -275,21 +303,23 @@ mod tests {
 
     #[test]
     fn the_newest_records_of_each_key_stay() {
-        let listed = |key: &str, created: i64| {
-            let object = ListedObject {
-                name: format!("{key} {created}"),
-                bytes: 1,
-                written: created * 1000,
-            };
-            (object, record(key, created, &[]))
-        };
-        let records = [
-            listed("linux-aaaaaaa1", 10),
-            listed("linux-aaaaaaa2", 20),
-            listed("linux-aaaaaaa2", 25),
-            listed("linux-aaaaaaa3", 30),
-            listed("macos-aaaaaaa3", 5),
+        let pushes = [
+            ("linux-aaaaaaa1", 10),
+            ("linux-aaaaaaa2", 20),
+            ("linux-aaaaaaa2", 25),
+            ("linux-aaaaaaa3", 30),
+            ("macos-aaaaaaa3", 5),
         ];
+        let objects = pushes.map(|(key, created)| ListedObject {
+            name: format!("{key} {created}"),
+            bytes: 1,
+            written: created * 1000,
+        });
+        let records: Vec<ListedRecord<'_>> = objects
+            .iter()
+            .zip(pushes)
+            .map(|(object, (key, created))| (object, record(key, created, &[])))
+            .collect();
         let policy = RetentionPolicy {
             keep: HashMap::from([(CacheKind::Path, 2)]),
             ..RetentionPolicy::default()

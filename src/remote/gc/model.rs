@@ -1,5 +1,7 @@
-//! Runs through all interleavings of garbage collection and two pushes in a small model of a bucket,
-//! with the functions that decide in the real ones.
+//! Runs through all interleavings of garbage collection, repairs and two pushes in a small model of a
+//! bucket, with the functions that decide in the real ones.
+//!
+//! The first record is sometimes unreadable, as a damaged one is, or one of a newer version.
 //!
 //! Time passes in steps of an hour, between any two steps of the others. The model stores ages
 //! instead of times, up to the age from which on nothing changes any more. So it has finitely many
@@ -29,6 +31,8 @@ const SEGMENTS: usize = 3;
 type Set = u8;
 /// In hours.
 type Age = u8;
+/// What the first record names.
+const FIRST: Set = 0b001;
 /// By segment.
 type Ages = [Option<Age>; SEGMENTS];
 
@@ -40,21 +44,46 @@ enum PushState {
     Ended,
 }
 
-/// A run decides by what it lists. Then it writes the marks, deletes data, and drops records.
+/// A record, by the segments that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct ModelRecord {
+    names: Set,
+    is_readable: bool,
+}
+
+/// What runs of garbage collection and repairs do, of which there is one at a time.
+///
+/// A run decides by what it lists. Then it writes the marks, deletes data, and drops records. A
+/// repair decides about records, removes all marks, and drops the records.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum GcState {
     Idle,
     Decided(Ages, Set, Vec<Set>),
     Marked(Set, Vec<Set>),
-    Deleted(Vec<Set>),
+    RepairDecided(Vec<Set>),
+    /// Only the records are left to drop.
+    Dropping(Vec<Set>),
 }
+
+/// What makes garbage collection safe.
+#[derive(Clone, Copy)]
+struct Rules {
+    grace: Duration,
+    leaves_unreadable: bool,
+    repair_removes_marks: bool,
+}
+
+const REAL: Rules = Rules {
+    grace: SHORTEST_GRACE,
+    leaves_unreadable: true,
+    repair_removes_marks: true,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Bucket {
     /// The ages of the segments that exist.
     segments: Ages,
-    /// The segments that each record names.
-    records: Vec<Set>,
+    records: Vec<ModelRecord>,
     marks: Ages,
     pushes: [PushState; 2],
     gc: GcState,
@@ -99,7 +128,10 @@ impl Bucket {
     fn new() -> Self {
         Self {
             segments: [Some(0), None, None],
-            records: vec![0b001],
+            records: vec![ModelRecord {
+                names: FIRST,
+                is_readable: true,
+            }],
             marks: [None; SEGMENTS],
             pushes: [PushState::Idle; 2],
             gc: GcState::Idle,
@@ -121,15 +153,27 @@ impl Bucket {
 
     /// Whether each record has all its data.
     fn is_whole(&self) -> bool {
-        let mut named = self.records.iter().flat_map(|set| members(*set));
+        let mut named = self.records.iter().flat_map(|it| members(it.names));
         named.all(|segment| self.segments[segment].is_some())
     }
 
-    fn next(&self, grace: Duration) -> Vec<Self> {
+    fn next(&self, rules: Rules) -> Vec<Self> {
         let mut next = vec![self.an_hour_later()];
-        next.extend((0..2).filter_map(|push| self.push_step(push, grace)));
-        next.extend(self.gc_steps(grace));
+        // The pushes are equal, so it does not matter which of them is the first one.
+        let second = (self.pushes[0] != PushState::Idle).then_some(1);
+        let pushes = std::iter::once(0).chain(second);
+        next.extend(pushes.filter_map(|push| self.push_step(push, rules.grace)));
+        next.extend(self.gc_steps(rules));
+        next.extend(self.first_record_changed());
         next
+    }
+
+    /// Another version of the program can read what this one cannot.
+    fn first_record_changed(&self) -> Option<Self> {
+        let mut next = self.clone();
+        let first = next.records.iter_mut().find(|it| it.names == FIRST)?;
+        first.is_readable = !first.is_readable;
+        Some(next)
     }
 
     fn an_hour_later(&self) -> Self {
@@ -161,7 +205,10 @@ impl Bucket {
             }
             PushState::Uploaded { elapsed, reused } => {
                 if HOUR * u32::from(elapsed) < PUSH_LIMIT {
-                    next.records.push(reused | (2 << push));
+                    next.records.push(ModelRecord {
+                        names: reused | (2 << push),
+                        is_readable: true,
+                    });
                     next.records.sort_unstable();
                 }
                 PushState::Ended
@@ -171,34 +218,67 @@ impl Bucket {
         Some(next)
     }
 
-    fn gc_steps(&self, grace: Duration) -> Vec<Self> {
+    fn gc_steps(&self, rules: Rules) -> Vec<Self> {
         let with = |gc: GcState| Self { gc, ..self.clone() };
         match &self.gc {
             GcState::Idle => {
-                let Decisions { marks, delete, .. } = self.decisions(grace);
-                // Retention drops nothing, or everything that the list shows.
-                let choices = [Vec::new(), self.records.clone()];
-                choices
-                    .map(|dropped| with(GcState::Decided(marks, delete, dropped)))
-                    .to_vec()
+                let mut next = self.first_steps_of_a_run(rules);
+                // What is damaged may also be data of a record that can be read.
+                for of_all in [false, true] {
+                    let damaged = self.records.iter().filter(|it| of_all || !it.is_readable);
+                    let damaged: Vec<Set> = damaged.map(|it| it.names).collect();
+                    if !damaged.is_empty() {
+                        next.push(with(GcState::RepairDecided(damaged)));
+                    }
+                }
+                next
+            }
+            GcState::RepairDecided(damaged) => {
+                let mut next = with(GcState::Dropping(damaged.clone()));
+                if rules.repair_removes_marks {
+                    next.marks = [None; SEGMENTS];
+                }
+                vec![next]
             }
             GcState::Decided(marks, delete, dropped) => vec![Self {
                 marks: *marks,
                 ..with(GcState::Marked(*delete, dropped.clone()))
             }],
             GcState::Marked(delete, dropped) => {
-                let mut next = with(GcState::Deleted(dropped.clone()));
+                let mut next = with(GcState::Dropping(dropped.clone()));
                 for segment in members(*delete) {
                     next.segments[segment] = None;
                 }
                 vec![next]
             }
-            GcState::Deleted(dropped) => {
+            GcState::Dropping(dropped) => {
                 let mut next = with(GcState::Idle);
-                next.records.retain(|record| !dropped.contains(record));
+                next.records.retain(|it| !dropped.contains(&it.names));
                 vec![next]
             }
         }
+    }
+
+    fn first_steps_of_a_run(&self, rules: Rules) -> Vec<Self> {
+        let with = |gc: GcState| Self { gc, ..self.clone() };
+        let readable: Vec<Set> = self.readable().collect();
+        if readable.len() == self.records.len() {
+            let Decisions { marks, delete, .. } = self.decisions(rules.grace);
+            // Retention drops nothing, or everything that the list shows.
+            let choices = [Vec::new(), readable];
+            choices
+                .map(|dropped| with(GcState::Decided(marks, delete, dropped)))
+                .to_vec()
+        } else if rules.leaves_unreadable {
+            Vec::new()
+        } else {
+            vec![with(GcState::Dropping(readable))]
+        }
+    }
+
+    fn readable(&self) -> impl Iterator<Item = Set> {
+        let readable = self.records.iter().filter(|it| it.is_readable);
+        readable.map(|it| it.names)
     }
 
     /// What the real functions decide. Many states differ only in what these do not see.
@@ -207,7 +287,8 @@ impl Bucket {
         thread_local! {
             static KNOWN: RefCell<HashMap<Seen, Decisions>> = RefCell::default();
         }
-        let seen = (self.segments, self.records.clone(), self.marks, grace);
+        let readable = self.readable().collect();
+        let seen = (self.segments, readable, self.marks, grace);
         if let Some(known) = KNOWN.with_borrow(|known| known.get(&seen).copied()) {
             return known;
         }
@@ -223,16 +304,11 @@ impl Bucket {
         let since: BTreeMap<String, i64> = marks
             .filter_map(|(segment, age)| Some((name(segment), now() - milliseconds((*age)?))))
             .collect();
-        let records: Vec<RemoteRecord> = self.records.iter().copied().map(real_record).collect();
+        let records: Vec<RemoteRecord> = self.readable().map(real_record).collect();
         let earlier = Unreferenced { since };
         let objects = self.objects();
         let decision = decide_data(&group, &objects, &records, &earlier, (now(), grace));
-        let named: HashSet<Digest> = self
-            .records
-            .iter()
-            .flat_map(|set| members(*set))
-            .map(digest)
-            .collect();
+        let named: HashSet<Digest> = self.readable().flat_map(members).map(digest).collect();
         let listing = GroupListing { objects };
         let time = Timestamp {
             seconds: NOW,
@@ -268,11 +344,11 @@ struct Decisions {
 }
 
 /// A state in which a record lacks data, if there is one, and the number of states.
-fn search(grace: Duration) -> (Option<Bucket>, usize) {
+fn search(rules: Rules) -> (Option<Bucket>, usize) {
     let mut seen = HashSet::from([Bucket::new()]);
     let mut open = vec![Bucket::new()];
     while let Some(bucket) = open.pop() {
-        for next in bucket.next(grace) {
+        for next in bucket.next(rules) {
             if !next.is_whole() {
                 return (Some(next), seen.len());
             }
@@ -285,8 +361,8 @@ fn search(grace: Duration) -> (Option<Bucket>, usize) {
 }
 
 #[test]
-fn no_interleaving_of_garbage_collection_and_two_pushes_loses_data() {
-    let (broken, states) = search(SHORTEST_GRACE);
+fn no_interleaving_of_garbage_collection_repairs_and_two_pushes_loses_data() {
+    let (broken, states) = search(REAL);
     assert_eq!(broken, None);
     // The model would be wrong if it reached only a few.
     assert!(states > 10_000, "{states} states");
@@ -294,5 +370,27 @@ fn no_interleaving_of_garbage_collection_and_two_pushes_loses_data() {
 
 #[test]
 fn a_grace_period_shorter_than_a_push_would_lose_data() {
-    assert!(search(HOUR).0.is_some());
+    let rules = Rules {
+        grace: HOUR,
+        ..REAL
+    };
+    assert!(search(rules).0.is_some());
+}
+
+#[test]
+fn removing_entries_of_a_group_with_an_unreadable_record_would_lose_data() {
+    let rules = Rules {
+        leaves_unreadable: false,
+        ..REAL
+    };
+    assert!(search(rules).0.is_some());
+}
+
+#[test]
+fn a_repair_that_leaves_the_marks_would_lose_data() {
+    let rules = Rules {
+        repair_removes_marks: false,
+        ..REAL
+    };
+    assert!(search(rules).0.is_some());
 }

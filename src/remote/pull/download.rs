@@ -114,7 +114,7 @@ impl<'a> DownloadTarget<'a> {
         range: PendingRange<'_>,
         slots: &Mutex<PackSlots>,
     ) -> RemoteResult<()> {
-        let bytes = range.wait()?;
+        let bytes = range.wait(self.monitor)?;
         for (frame, contents) in &unit.frames {
             let start = (frame.range.offset - unit.bytes.start) as usize;
             let plain = bytes
@@ -175,7 +175,7 @@ impl<'a> DownloadTarget<'a> {
             if let Some(next) = pieces.get(number + 1) {
                 pending = Some(self.start_piece(next)?);
             }
-            let bytes = range.wait()?;
+            let bytes = range.wait(self.monitor)?;
             let mut at = 0;
             for frame in *piece {
                 let end = at + frame.range.packed as usize;

@@ -112,12 +112,13 @@ fn read_manifest(request: &PullRequest<'_>) -> RemoteResult<RemoteManifest> {
         client,
         group,
         record,
+        monitor,
         ..
     } = request;
     let name = group.manifest(&record.manifest.digest);
     let bytes = client
         .start_range(&name, 0..record.manifest.bytes)?
-        .wait()?;
+        .wait(*monitor)?;
     RemoteManifest::decode(&bytes, record, &name)
 }
 

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::fmt::human;
 use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
-use crate::remote::client::{ListedObject, RemoteClient};
+use crate::remote::client::{ListedObject, PendingRange, RemoteClient};
 use crate::remote::error::{RemoteError, RemoteResult};
 use crate::remote::lookup::{GroupListing, newest_records};
 use crate::remote::manifest::{
@@ -27,7 +27,7 @@ use crate::remote::manifest::{
 };
 use crate::remote::name::{GroupName, PushId, Trust, key_id};
 use crate::remote::record::{RemoteRecord, SegmentReference, VERSION};
-use crate::remote::segment::{SegmentIndex, TRAILER};
+use crate::remote::segment::SegmentIndex;
 use crate::store::lock::SharedLock;
 use crate::store::{Entry, Store};
 use crate::tree::apply::ContentSource as _;
@@ -42,8 +42,12 @@ pub(crate) const PUSH_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 pub(crate) const RESUME_AGE: Duration = Duration::from_secs(60 * 60);
 /// The manifests of so many records are read to find out what the remote has.
 const MANIFESTS: usize = 8;
+/// How many of them are in memory at once: each can have 256 MiB.
+const MANIFESTS_AT_ONCE: usize = 2;
 /// The indexes of at most so many segments of pushes that did not end are read.
 const RESUMED_SEGMENTS: usize = 200;
+/// How many of these are read at once.
+const INDEXES_AT_ONCE: usize = 16;
 /// The index of a segment with small contents has about this many bytes.
 const INDEX_TAIL: u64 = 64 << 10;
 
@@ -92,7 +96,7 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
         });
     }
     let group = GroupName::new(trust, &entry.group);
-    let listing = GroupListing::read(client, &group)?;
+    let listing = GroupListing::read(client, &group, monitor)?;
     let key_id = key_id(&entry.group, &entry.key);
     let records = newest_records(client, &listing, Some(&key_id), monitor)?;
     let has_newer = |record: &RemoteRecord| {
@@ -105,7 +109,7 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     }
     let manifest = store.read_manifest(&entry.manifest)?;
     let contents = unique_contents(&manifest);
-    let known = known_contents(client, &group, &listing, &records)?;
+    let known = known_contents(&request, &group, &listing, &records)?;
     let mut map = reused(&contents, &known);
     drop(known);
     let push_id = PushId::random();
@@ -179,27 +183,32 @@ fn digest_of(manifest: &Manifest, leaf: crate::tree::LeafId) -> Option<Digest> {
 /// What the remote has: the contents of the newest records, and those of young segments that no
 /// record names.
 fn known_contents(
-    client: &RemoteClient,
+    request: &PushRequest<'_>,
     group: &GroupName,
     listing: &GroupListing,
     records: &[RemoteRecord],
 ) -> RemoteResult<ContentMap> {
+    let PushRequest {
+        client, monitor, ..
+    } = *request;
     let mut known = ContentMap::new();
-    let mut pending = Vec::new();
-    for record in records.iter().take(MANIFESTS) {
-        let name = group.manifest(&record.manifest.digest);
-        let range = client.start_range(&name, 0..record.manifest.bytes)?;
-        pending.push((record, name, range));
-    }
-    for (record, name, range) in pending {
-        let decoded = range
-            .wait()
-            .and_then(|bytes| RemoteManifest::decode(&bytes, record, &name));
-        match decoded {
-            Ok(manifest) => known.extend(manifest.contents),
-            // Its contents are uploaded again.
-            Err(error) if error.is_of_object() => log::debug!("{error}"),
-            Err(error) => return Err(error),
+    let newest = &records[..records.len().min(MANIFESTS)];
+    for records in newest.chunks(MANIFESTS_AT_ONCE) {
+        let start = |record: &RemoteRecord| {
+            let name = group.manifest(&record.manifest.digest);
+            client.start_range(&name, 0..record.manifest.bytes)
+        };
+        let pending: Vec<_> = records.iter().map(start).collect();
+        for (record, range) in records.iter().zip(pending) {
+            let name = group.manifest(&record.manifest.digest);
+            let decoded = range
+                .and_then(|range| range.wait(monitor))
+                .and_then(|bytes| RemoteManifest::decode(&bytes, record, &name));
+            known.extend(
+                unless_damaged(decoded)?
+                    .map(|it| it.contents)
+                    .unwrap_or_default(),
+            );
         }
     }
     let named: HashSet<Digest> = records
@@ -207,14 +216,28 @@ fn known_contents(
         .flat_map(|record| &record.segments)
         .map(|segment| segment.digest)
         .collect();
-    for segment in unfinished_segments(listing, &named, Timestamp::now()) {
-        match read_index(client, segment) {
-            Ok(contents) => known.extend(contents),
-            Err(error) if error.is_of_object() => log::debug!("{error}"),
-            Err(error) => return Err(error),
+    let unfinished = unfinished_segments(listing, &named, Timestamp::now());
+    for segments in unfinished.chunks(INDEXES_AT_ONCE) {
+        let start = |(_, object): &(Digest, &ListedObject)| start_tail(client, object, INDEX_TAIL);
+        let pending: Vec<_> = segments.iter().map(start).collect();
+        for (segment, tail) in segments.iter().zip(pending) {
+            let contents = tail.and_then(|tail| read_index(request, *segment, tail));
+            known.extend(unless_damaged(contents)?.unwrap_or_default());
         }
     }
     Ok(known)
+}
+
+/// None if one object is to blame: its contents are uploaded again.
+fn unless_damaged<T>(result: RemoteResult<T>) -> RemoteResult<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_of_object() => {
+            log::debug!("{error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Young segments that no record names: of a push that did not end, or is not at its end yet.
@@ -233,24 +256,32 @@ pub(crate) fn unfinished_segments<'l>(
     segments
 }
 
-/// The contents that are whole in one segment.
+/// Starts to read the last bytes of a segment.
+fn start_tail<'c>(
+    client: &'c RemoteClient,
+    object: &ListedObject,
+    length: u64,
+) -> RemoteResult<PendingRange<'c>> {
+    let start = object.bytes.saturating_sub(length);
+    client.start_range(&object.name, start..object.bytes)
+}
+
+/// The contents that are whole in one segment. `tail` is its last bytes.
 fn read_index(
-    client: &RemoteClient,
+    request: &PushRequest<'_>,
     (digest, object): (Digest, &ListedObject),
+    tail: PendingRange<'_>,
 ) -> RemoteResult<ContentMap> {
+    let PushRequest {
+        client, monitor, ..
+    } = *request;
     let reference = SegmentReference {
         digest,
         bytes: object.bytes,
     };
-    let tail = |length: u64| {
-        let start = object.bytes.saturating_sub(length);
-        client
-            .start_range(&object.name, start..object.bytes)?
-            .wait()
-    };
-    let mut bytes = tail(INDEX_TAIL.max(TRAILER as u64))?;
+    let mut bytes = tail.wait(monitor)?;
     if let Err(needed) = SegmentIndex::in_tail(&bytes, &object.name, &digest)? {
-        bytes = tail(needed as u64)?;
+        bytes = start_tail(client, object, needed as u64)?.wait(monitor)?;
     }
     let Ok(index) = SegmentIndex::in_tail(&bytes, &object.name, &digest)? else {
         return Err(RemoteError::damaged(&object.name, "it is too short"));

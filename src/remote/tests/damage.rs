@@ -10,7 +10,7 @@ use crate::fs::{Local, Timestamp, files};
 use crate::monitor::Silent;
 use crate::ops::LOCK_TIMEOUT;
 use crate::ops::restore::{RestoreOptions, RestoreRequest, RestoreSteps, restore};
-use crate::remote::client::memory::MemoryBucket;
+use crate::remote::tests::bucket::MemoryBucket;
 use crate::remote::name::Trust;
 use crate::store::Entry;
 use crate::tree::manifest::Manifest;

@@ -1,14 +1,15 @@
 //! A bucket with objects that others wrote, altered or removed.
 
+use super::bucket::MemoryBucket;
 use super::machine::{Machine, Warnings, group, group_of};
 use crate::fs::Timestamp;
 use crate::monitor::Silent;
-use crate::remote::client::memory::MemoryBucket;
+use crate::remote::gc::LARGEST_MARKS;
 use crate::remote::manifest::RemoteManifest;
 use crate::remote::name::{Trust, key_id};
-use crate::remote::record::RemoteRecord;
+use crate::remote::record::{LARGEST_RECORD, RemoteRecord};
 use crate::remote::status::RemoteVerifyOptions;
-use crate::remote::{PushOutcome, Remote, RemoteGcOptions};
+use crate::remote::{PushOutcome, Remote, RemoteGcOptions, SHORTEST_GRACE};
 use crate::store::CacheKind;
 use crate::store::retention::RetentionPolicy;
 use crate::tree::{FileData, LeafKind};
@@ -204,7 +205,8 @@ fn every_damaged_object_is_a_miss_with_one_warning_and_restores_nothing() {
             let mut altered = right.clone();
             let middle = altered.len() / 2;
             altered[middle] ^= 1;
-            let wrong = [Some(altered), Some(right[..middle].to_vec()), None];
+            let cut = right[..middle].to_vec();
+            let wrong = [Some(altered), Some(cut), Some(Vec::new()), None];
             for wrong in wrong {
                 match &wrong {
                     Some(bytes) => bucket.overwrite(&name, bytes.clone()),
@@ -224,6 +226,9 @@ fn every_damaged_object_is_a_miss_with_one_warning_and_restores_nothing() {
                     usize::from(!is_gone),
                     "{name}: {warnings:?}"
                 );
+                // Otherwise every job of the machine would go without the remote for a while.
+                let is_outage = warnings.iter().any(|it| it.contains("does not work"));
+                assert!(!is_outage, "{name} {length:?}: {warnings:?}");
             }
             bucket.overwrite(&name, right);
         }
@@ -232,4 +237,82 @@ fn every_damaged_object_is_a_miss_with_one_warning_and_restores_nothing() {
     b.restore(&b.tier(Trust::Branch), "linux-1", &[], &Silent)
         .unwrap();
     assert_eq!(b.contents(), restored);
+}
+
+/// Puts objects with names of records and of marks into the group of `key`, as anyone who may write
+/// there can. Returns their names.
+fn put_wrong_objects(bucket: &MemoryBucket, key: &str) -> Vec<String> {
+    let name = bucket
+        .names(&format!("/{}-", key_id(&group(), key)))
+        .remove(0);
+    let (directory, file) = name.rsplit_once('/').unwrap();
+    let (id, _) = file.split_once('-').unwrap();
+    let record = |digit: &str| format!("{directory}/{id}-{}.json", digit.repeat(32));
+    let too_large = usize::try_from(LARGEST_RECORD).unwrap() + 1;
+    bucket.overwrite(&record("0"), Vec::new());
+    bucket.overwrite(&record("1"), vec![b'{'; too_large]);
+    bucket.overwrite(&record("2"), b"{}".to_vec());
+    let group = directory.strip_suffix("/entries").unwrap();
+    bucket.overwrite(&format!("{group}/unreferenced.json"), Vec::new());
+    ["0", "1", "2"].map(record).to_vec()
+}
+
+#[test]
+fn records_that_cannot_be_read_stop_no_command_and_verify_removes_them() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write("f", b"of a");
+    a.push("linux-1");
+    let wrong = put_wrong_objects(&bucket, "linux-1");
+    let tier = b.tier(Trust::Branch);
+    let warnings = Warnings::default();
+    assert!(b.restore(&tier, "linux-1", &[], &warnings).is_some());
+    assert_eq!(warnings.take().len(), wrong.len());
+    let remote = Remote::with_client(bucket.client(), Trust::Branch);
+    let status = remote.status(&Silent).unwrap();
+    assert_eq!((status.entries.len(), status.damaged), (1, 3));
+    let gc = RemoteGcOptions {
+        policy: RetentionPolicy::default(),
+        grace: SHORTEST_GRACE,
+        dry_run: false,
+    };
+    let stats = remote.gc(&gc, &Silent).unwrap();
+    assert_eq!((stats.kept_entries, stats.skipped_groups), (4, 1));
+    let verify = |repair| {
+        let options = RemoteVerifyOptions {
+            contents: true,
+            repair,
+        };
+        remote.verify(options, &Silent).unwrap()
+    };
+    let mut damaged: Vec<String> = verify(true).damaged.into_iter().map(|it| it.0).collect();
+    damaged.sort();
+    let of_bucket = |name: &String| name.split_once("/local-cache-v1/").unwrap().1.to_owned();
+    assert_eq!(damaged, wrong.iter().map(of_bucket).collect::<Vec<_>>());
+    assert_eq!(verify(false).damaged.len(), 0);
+    let stats = remote.gc(&gc, &Silent).unwrap();
+    assert_eq!((stats.kept_entries, stats.skipped_groups), (1, 0));
+}
+
+#[test]
+fn marks_that_no_run_wrote_count_as_none() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write("f", b"of a");
+    a.push("linux-1");
+    let record = bucket.names("/entries/").remove(0);
+    let name = record.split_once("/entries/").unwrap().0.to_owned() + "/unreferenced.json";
+    let remote = Remote::with_client(bucket.client(), Trust::Branch);
+    let gc = RemoteGcOptions {
+        policy: RetentionPolicy::default(),
+        grace: SHORTEST_GRACE,
+        dry_run: false,
+    };
+    let too_large = usize::try_from(LARGEST_MARKS).unwrap() + 1;
+    for marks in [Vec::new(), b"no JSON".to_vec(), vec![b' '; too_large]] {
+        bucket.overwrite(&name, marks);
+        let stats = remote.gc(&gc, &Silent).unwrap();
+        assert_eq!((stats.kept_entries, stats.removed_objects), (1, 0));
+    }
+    assert_eq!(remote.status(&Silent).unwrap().entries.len(), 1);
 }

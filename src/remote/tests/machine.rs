@@ -3,16 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use futures_util::StreamExt as _;
-use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore as _, ObjectStoreExt as _};
-
+use super::bucket::MemoryBucket;
 use crate::digest::Digest;
 use crate::fs::{Local, files};
 use crate::monitor::{Monitor, Silent};
 use crate::ops::restore::{RestoreOptions, RestoreRequest, RestoredEntry, restore};
 use crate::ops::save::{SaveOptions, SaveOutcome, SaveRequest, save};
-use crate::remote::client::memory::MemoryBucket;
 use crate::remote::config::PushMode;
 use crate::remote::name::Trust;
 use crate::remote::{PushOutcome, RemoteTier};
@@ -189,40 +185,7 @@ pub(super) fn list_below(dir: &Path, found: &mut Vec<(PathBuf, Digest)>) {
     }
 }
 
-impl MemoryBucket {
-    pub(super) fn names(&self, part: &str) -> Vec<String> {
-        let listed = wait(self.0.list(None).collect::<Vec<_>>());
-        let mut names: Vec<String> = listed
-            .into_iter()
-            .map(|meta| meta.unwrap().location.to_string())
-            .filter(|name| name.contains(part))
-            .collect();
-        names.sort();
-        names
-    }
-
-    pub(super) fn read(&self, name: &str) -> Vec<u8> {
-        let path = ObjectPath::from(name);
-        let read = async { self.0.get(&path).await.unwrap().bytes().await.unwrap() };
-        wait(read).to_vec()
-    }
-
-    pub(super) fn overwrite(&self, name: &str, bytes: Vec<u8>) {
-        let path = ObjectPath::from(name);
-        wait(self.0.put(&path, bytes.into())).unwrap();
-    }
-
-    pub(super) fn remove(&self, name: &str) {
-        wait(self.0.delete(&ObjectPath::from(name))).unwrap();
-    }
-}
-
 pub(super) fn entry_of(machine: &Machine, key: &str) -> Entry {
     let id = group().entry_id(key);
     machine.store.read_entry(&id).unwrap().unwrap()
-}
-
-fn wait<T>(run: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.unwrap().block_on(run)
 }
