@@ -54,14 +54,9 @@ impl WorkerRun<'_> {
         let mut identity = initial_identity(self.options, workspace);
         // Ends after the second helper: its identity is settled, so it must not ask again.
         loop {
-            let check = HostCheck {
-                network: self.options.network,
-                ..host_check(facts, own, workspace, &identity)?
-            };
-            let spec = HelperSpec {
-                network: self.options.network,
-                ..helper_spec(facts, own, &identity)?
-            };
+            let network = self.options.network;
+            let check = host_check(facts, own, workspace, &identity, network)?;
+            let spec = helper_spec(facts, own, &identity, network)?;
             let session = self.session(request, Some(check))?;
             let result = engine.run_helper(&spec, session)?;
             match parse_reply(result, self.options)? {
@@ -138,6 +133,7 @@ fn host_check(
     own: &Container,
     workspace: &WorkspaceDir,
     identity: &Identity,
+    network: bool,
 ) -> Result<HostCheck, Problem> {
     let path = own
         .mounts
@@ -162,7 +158,7 @@ fn host_check(
         trusted: facts.preference == SitePreference::Host,
         identity: identity.clone(),
         withheld_groups,
-        network: false,
+        network,
     })
 }
 
@@ -179,6 +175,7 @@ fn helper_spec(
     facts: &SiteFacts,
     own: &Container,
     identity: &Identity,
+    network: bool,
 ) -> Result<HelperSpec, Problem> {
     let random = random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
     let (parent, unique) = (own.id.get(..12).unwrap_or(&own.id), &random[..8]);
@@ -189,7 +186,7 @@ fn helper_spec(
         image_name: own.image_name.clone(),
         program: facts.program.clone(),
         identity: identity.clone(),
-        network: false,
+        network,
         hidden: hidden_paths(own, &facts.mounts),
         labels: own.labels.clone(),
     })
