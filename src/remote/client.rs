@@ -3,7 +3,7 @@
 //! # Time
 //!
 //! The remote must never hang a job. `object_store` alone retries for up to three minutes against a
-//! server that accepts connections and says nothing. So there are three clients with limits of
+//! server that accepts connections and says nothing. So there are three connections with limits of
 //! their own, and every request has a limit around all its attempts:
 //!
 //! - small requests (lists, records, deletions): [`SMALL_LIMIT`] in all
@@ -11,7 +11,8 @@
 //! - uploads: slower than [`LOWEST_RATE`]; a limit on silence would count the time of the body
 //!
 //! The first request that fails like an outage, after its retries, switches the client off: what
-//! follows fails at once. So a server that is dead, hangs or refuses costs a job one such limit.
+//! follows fails at once. So a server that is dead, hangs or refuses costs a job one such limit: a few
+//! seconds, except if it hangs during an upload, which has up to 90 seconds for a full segment.
 //!
 //! # Threads
 //!
@@ -29,7 +30,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStoreExt as _, PutPayload};
 
 use super::config::RemoteConfig;
-use super::connect::{Connections, connect};
+use super::connect::{Connections, connect, with_server};
 use super::error::{RemoteError, RemoteResult, RequestTarget, classify};
 use super::name::TOP;
 use super::network::{Attempt, Network, POLL, StartedRequest};
@@ -73,6 +74,7 @@ pub(crate) struct RemoteClient {
     /// The directory of the format in the bucket.
     top: String,
     place: String,
+    identity: String,
     bucket: String,
     /// How long the remote may be used in all, and how long it was.
     timeout: Option<Duration>,
@@ -95,6 +97,7 @@ impl RemoteClient {
     /// Sends nothing yet. With `with_timeout`, requests fail when the remote was in [use](Self::start_use)
     /// for as long as the configured timeout.
     pub(crate) fn new(config: &RemoteConfig, env: &Env, with_timeout: bool) -> Result<Self> {
+        let config = &with_server(config, env);
         let mut client = Self::with_connections(connect(config, env)?, config)?;
         client.timeout = with_timeout.then_some(config.timeout);
         Ok(client)
@@ -112,6 +115,11 @@ impl RemoteClient {
                 prefix => format!("{prefix}/{TOP}"),
             },
             place: config.place(),
+            identity: format!(
+                "{} {}",
+                config.endpoint.as_deref().unwrap_or_default(),
+                config.place()
+            ),
             bucket: config.bucket.clone(),
             timeout: None,
             clock: UsageClock::default(),
@@ -125,6 +133,11 @@ impl RemoteClient {
 
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The place together with its server, which differ between any two remotes.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// Whether a request failed like an outage, so that none is sent any more.
@@ -207,15 +220,26 @@ impl RemoteClient {
         })
     }
 
-    /// Writes an object. The names of data are unique, so nothing is ever replaced.
+    /// Writes an object, below the bandwidth. The names of data are unique, so nothing is ever
+    /// replaced.
     pub(crate) fn put(
         &self,
         name: &str,
         bytes: Vec<u8>,
         monitor: &dyn Monitor,
     ) -> RemoteResult<()> {
+        self.wait_for_turn(bytes.len() as u64, monitor)?;
+        self.put_now(name, bytes, monitor)
+    }
+
+    /// Writes an object whose turn has come.
+    pub(crate) fn put_now(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        monitor: &dyn Monitor,
+    ) -> RemoteResult<()> {
         let length = bytes.len() as u64;
-        self.wait_for_turn(length, monitor)?;
         let (path, payload) = (self.path(name), PutPayload::from(bytes));
         let write = self.connections.uploads.put(&path, payload);
         let write = self.limited(transfer_limit(length), monitor, async {
@@ -227,7 +251,7 @@ impl RemoteClient {
     }
 
     /// Waits until `bytes` may be sent without exceeding the bandwidth.
-    fn wait_for_turn(&self, bytes: u64, monitor: &dyn Monitor) -> RemoteResult<()> {
+    pub(crate) fn wait_for_turn(&self, bytes: u64, monitor: &dyn Monitor) -> RemoteResult<()> {
         let Some(pacer) = &self.pacer else {
             return Ok(());
         };

@@ -16,6 +16,29 @@ use crate::fs::files;
 const STALL_LIMIT: Duration = Duration::from_millis(2_500);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
+/// How often a request is sent again, and until when after its start. The limits of the client hold
+/// for all attempts together.
+#[derive(Clone, Copy)]
+struct Retries {
+    most: usize,
+    until: Duration,
+}
+
+const SMALL_RETRIES: Retries = Retries {
+    most: 2,
+    until: Duration::from_secs(2),
+};
+/// Also after a download that stalled.
+const DOWNLOAD_RETRIES: Retries = Retries {
+    most: 2,
+    until: STALL_LIMIT.saturating_mul(2),
+};
+/// Also after a server has received a large body and then asks for a slower rate.
+const UPLOAD_RETRIES: Retries = Retries {
+    most: 3,
+    until: Duration::from_secs(30),
+};
+
 /// What each kind of request uses.
 pub(super) struct Connections {
     pub(super) small: Arc<dyn ObjectStore>,
@@ -27,51 +50,53 @@ pub(super) struct Connections {
 pub(super) fn connect(config: &RemoteConfig, env: &Env) -> Result<Connections> {
     // Fails only if something else in the process chose before; that one works too.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let config = &RemoteConfig {
-        endpoint: endpoint(config, env),
-        ..config.clone()
-    };
     let options = ClientOptions::new()
         .with_connect_timeout(CONNECT_LIMIT)
         .with_timeout_disabled()
         .with_pool_max_idle_per_host(16);
     let options = trust_certificates(options, config)?;
-    let build = |options: ClientOptions, retries: usize| {
-        builder(config, env)
+    let build = |builder: AmazonS3Builder, options: ClientOptions, retries: Retries| {
+        builder
             .with_client_options(options)
             .with_retry(retry(retries))
             .build()
-            .map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
             .map_err(|error| cannot_connect(config, &error))
     };
+    let small = build(builder(config, env), options.clone(), SMALL_RETRIES)?;
+    // One provider, so that a service that gives out credentials is asked once.
+    let credentials = small.credentials();
+    let builder = || builder(config, env).with_credentials(Arc::clone(credentials));
+    let stalling = options.clone().with_read_timeout(STALL_LIMIT);
     Ok(Connections {
-        small: build(options.clone(), 2)?,
-        downloads: build(options.clone().with_read_timeout(STALL_LIMIT), 2)?,
+        downloads: Arc::new(build(builder(), stalling, DOWNLOAD_RETRIES)?),
         // A limit on silence would count the time of the body.
-        uploads: build(options, 3)?,
+        uploads: Arc::new(build(builder(), options, UPLOAD_RETRIES)?),
+        small: Arc::new(small),
     })
 }
 
-fn retry(max_retries: usize) -> RetryConfig {
+fn retry(retries: Retries) -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(50),
             max_backoff: Duration::from_millis(500),
             base: 2.0,
         },
-        max_retries,
-        retry_timeout: Duration::from_secs(2),
+        max_retries: retries.most,
+        retry_timeout: retries.until,
     }
 }
 
-/// The server: that of the URL, or else that of the variables of the AWS tools.
-fn endpoint(config: &RemoteConfig, env: &Env) -> Option<String> {
+/// The configuration with the server that is used: that of the URL, or else that of the variables of
+/// the AWS tools. None is left for AWS.
+pub(super) fn with_server(config: &RemoteConfig, env: &Env) -> RemoteConfig {
     let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
     let from_env = || variables.iter().find_map(|name| env.text(name));
-    config
-        .endpoint
-        .clone()
-        .or_else(|| from_env().map(str::to_owned))
+    let endpoint = config.endpoint.as_deref().or_else(from_env);
+    RemoteConfig {
+        endpoint: endpoint.map(|url| url.trim_end_matches('/').to_owned()),
+        ..config.clone()
+    }
 }
 
 fn builder(config: &RemoteConfig, env: &Env) -> AmazonS3Builder {

@@ -66,29 +66,28 @@ impl GroupListing {
         })
     }
 
-    /// The records with this key's id, then the others, the last written first.
-    fn records(&self, key_id: Option<&str>) -> Vec<&ListedObject> {
-        let mut records: Vec<(bool, &ListedObject)> = self
-            .objects
-            .iter()
-            .filter_map(|object| match ObjectKind::of(&object.name) {
-                ObjectKind::Record { key_id: id } => Some((key_id == Some(&*id), object)),
-                _ => None,
-            })
-            .collect();
-        records.sort_by_key(|(has_key, object)| (!has_key, std::cmp::Reverse(object.written)));
-        records.into_iter().map(|(_, object)| object).collect()
+    /// The records, the last written first.
+    fn records(&self) -> Vec<&ListedObject> {
+        let mut records = records_among(&self.objects);
+        records.sort_by_key(|object| std::cmp::Reverse(object.written));
+        records
     }
 }
 
-/// Reads the newest records of a group, those with `key_id` first. A damaged one is a warning.
+/// The records among listed objects.
+pub(crate) fn records_among(objects: &[ListedObject]) -> Vec<&ListedObject> {
+    let is_record =
+        |object: &&ListedObject| matches!(ObjectKind::of(&object.name), ObjectKind::Record { .. });
+    objects.iter().filter(is_record).collect()
+}
+
+/// Reads the records that were written last, newest first. A damaged one is a warning.
 pub(crate) fn newest_records(
     client: &RemoteClient,
     listing: &GroupListing,
-    key_id: Option<&str>,
     monitor: &dyn Monitor,
 ) -> RemoteResult<Vec<RemoteRecord>> {
-    let mut objects = listing.records(key_id);
+    let mut objects = listing.records();
     objects.truncate(MOST_RECORDS);
     let read = read_records(client, &objects, monitor)?;
     let mut records = Vec::with_capacity(read.len());
@@ -142,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_of_the_key_come_first_and_then_the_last_written_ones() {
+    fn the_last_written_records_come_first_and_those_of_a_key_can_be_had_alone() {
         let key = |digit: char| digit.to_string().repeat(32);
         let object = |name: String, written| ListedObject {
             name,
@@ -164,12 +163,14 @@ mod tests {
                 object(format!("g/segments/{}", Digest::of(b"s")), 9),
             ],
         };
-        let order = |key_id: Option<&str>| -> Vec<i64> {
-            let records = listing.records(key_id);
+        let order = |listing: &GroupListing| -> Vec<i64> {
+            let records = listing.records();
             records.iter().map(|object| object.written).collect()
         };
-        assert_eq!(order(None), [5, 3, 1]);
-        assert_eq!(order(Some(&key('a'))), [1, 5, 3]);
+        assert_eq!(order(&listing), [5, 3, 1]);
+        let of_key = listing.of_key(&key('a'), &[]);
+        assert_eq!(order(&of_key), [1]);
+        assert_eq!(order(&listing.without(&of_key)), [5, 3]);
         assert_eq!(listing.segments().count(), 1);
     }
 }

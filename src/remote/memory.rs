@@ -15,18 +15,18 @@ use crate::error::Result;
 use crate::fs::wait_for_lock;
 use crate::ops::second_tier::LocalTier;
 use crate::stats::event;
-use crate::store::EntryGroup;
 use crate::store::lock::SaveLock;
+use crate::store::{EntryGroup, EntryId};
 
 /// How long a result is used.
 const MEMORY_TIME: Duration = Duration::from_secs(5);
 /// How long a job waits for another one that asks the remote.
 const WAIT_LIMIT: Duration = Duration::from_secs(3);
 
-/// A look-up of a key in a group, for one kind of run.
+/// A look-up of a key in a group of a remote, for one kind of run.
 pub(super) struct LookupMemory {
     /// Who holds the lock of this name asks the remote.
-    lock: crate::store::EntryId,
+    lock: EntryId,
     name: String,
 }
 
@@ -50,8 +50,8 @@ pub(super) struct LookupTurn {
 }
 
 impl LookupMemory {
-    pub(super) fn new(place: &str, trust: Trust, group: &EntryGroup, key: &str) -> Self {
-        let lookup = Digest::of(format!("{place}\n{trust}\n{key}").as_bytes());
+    pub(super) fn new(remote: &str, trust: Trust, group: &EntryGroup, key: &str) -> Self {
+        let lookup = Digest::of(format!("{remote}\n{trust}\n{key}").as_bytes());
         // No key of an entry looks like this, so no save takes the lock.
         let lock = group.entry_id(&format!("look-up on the remote {lookup}"));
         let name = format!("remote-lookup-{lock}");

@@ -141,9 +141,7 @@ impl fmt::Display for GroupName {
 
 /// The key's part of a record's name: that of the entry's id.
 pub(crate) fn key_id(group: &EntryGroup, key: &str) -> String {
-    let id = group.entry_id(key).to_string();
-    id.rsplit_once('-')
-        .map_or(id.clone(), |(_, key)| key.to_owned())
+    group.entry_id(key).key().to_owned()
 }
 
 /// What an object of a group is, by its name.

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::client::{ListedObject, RemoteClient};
 use super::error::{RemoteError, RemoteResult};
-use super::gc::{names_of, records_among, remove_records};
-use super::lookup::read_records;
+use super::gc::{names_of, remove_records};
+use super::lookup::{read_records, records_among};
 use super::manifest::RemoteManifest;
 use super::name::{GroupName, ObjectKind, Trust};
 use super::record::RemoteRecord;

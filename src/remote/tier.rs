@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::fmt::whole_milliseconds;
 use crate::fs::Timestamp;
 use crate::monitor::Monitor;
+use crate::ops::LOCK_TIMEOUT;
 use crate::ops::second_tier::{LocalTier, SecondTier, TierReport};
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 use crate::workers;
@@ -80,11 +81,27 @@ impl RemoteTier {
         if self.mode == PushMode::Never || !self.may_use(store, monitor) {
             return Ok(None);
         }
-        let _use = self.client.start_use();
-        let lock = store.lock_shared(crate::ops::LOCK_TIMEOUT)?;
+        let pushed = self.push_entry(store, id, monitor);
+        let outcome = self.or_warning(pushed, store, monitor)?.flatten();
+        match outcome {
+            Some(PushOutcome::Pushed(_)) => self.pushed.fetch_add(1, Ordering::Relaxed),
+            Some(PushOutcome::Exists) => self.present.fetch_add(1, Ordering::Relaxed),
+            None => 0,
+        };
+        Ok(outcome)
+    }
+
+    fn push_entry(
+        &self,
+        store: &Store,
+        id: &EntryId,
+        monitor: &dyn Monitor,
+    ) -> RemoteResult<Option<PushOutcome>> {
+        let lock = store.lock_shared(LOCK_TIMEOUT)?;
         let Some(entry) = store.read_entry(id)? else {
             return Ok(None);
         };
+        let _use = self.client.start_use();
         let request = PushRequest {
             client: &self.client,
             store,
@@ -92,13 +109,7 @@ impl RemoteTier {
             trust: self.trust,
             monitor,
         };
-        let outcome = self.or_warning(push(request, &lock), store, monitor)?;
-        match outcome {
-            Some(PushOutcome::Pushed(_)) => self.pushed.fetch_add(1, Ordering::Relaxed),
-            Some(PushOutcome::Exists) => self.present.fetch_add(1, Ordering::Relaxed),
-            None => 0,
-        };
-        Ok(outcome)
+        push(request, &lock).map(Some)
     }
 
     /// Whether there was no failure in this command, and no outage on this machine lately.
@@ -126,8 +137,8 @@ impl RemoteTier {
 
     /// The name under which the store remembers an outage.
     fn outage_name(&self) -> String {
-        let place = Digest::of(self.client.place().as_bytes()).to_string();
-        format!("remote-outage-{}", &place[..16])
+        let remote = Digest::of(self.client.identity().as_bytes()).to_string();
+        format!("remote-outage-{}", &remote[..16])
     }
 
     /// Turns a failure into the warning of this command.
@@ -141,13 +152,14 @@ impl RemoteTier {
             Ok(value) => Ok(Some(value)),
             Err(RemoteError::Local(Error::Interrupted)) => Err(Error::Interrupted),
             Err(error) => {
-                let is_of_object = error.is_of_object();
+                // A failure of the local store says nothing about the next entry either.
+                let is_of_one = error.is_of_object() || matches!(error, RemoteError::Local(_));
                 if self.client.is_off() {
                     let now = Timestamp::now().seconds.to_string();
                     // Without the note, the next job finds out itself.
                     drop(store.put_job_state(&self.outage_name(), now.as_bytes()));
                 }
-                if is_of_object || !self.has_failed.swap(true, Ordering::Relaxed) {
+                if is_of_one || !self.has_failed.swap(true, Ordering::Relaxed) {
                     monitor.warn(&Error::from(error).with_advice());
                 }
                 Ok(None)
@@ -169,10 +181,10 @@ impl RemoteTier {
             let name = GroupName::new(*trust, group);
             let listing = GroupListing::read_records(&self.client, &name, monitor)?;
             let of_key = listing.of_key(&key_id, &workers::lock(&self.broken));
-            let mut records = newest_records(&self.client, &of_key, None, monitor)?;
+            let mut records = newest_records(&self.client, &of_key, monitor)?;
             if records.is_empty() {
                 let others = listing.without(&of_key);
-                records = newest_records(&self.client, &others, Some(&key_id), monitor)?;
+                records = newest_records(&self.client, &others, monitor)?;
             }
             let of_group = records.into_iter().filter(|record| record.is_of(group));
             found.extend(of_group.map(|record| (*trust, record)));
@@ -186,7 +198,7 @@ impl RemoteTier {
         group: &EntryGroup,
         key: &str,
     ) -> Result<Vec<(Trust, RemoteRecord)>> {
-        let memory = LookupMemory::new(self.client.place(), self.trust, group, key);
+        let memory = LookupMemory::new(self.client.identity(), self.trust, group, key);
         let turn = match memory.turn(local)? {
             Turn::Known(records) if workers::lock(&self.broken).is_empty() => return Ok(records),
             Turn::Known(_) => None,

@@ -54,8 +54,8 @@ use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
 use crate::remote::client::{ListedObject, RemoteClient};
 use crate::remote::error::RemoteResult;
-use crate::remote::lookup::read_records;
-use crate::remote::name::{GroupName, ObjectKind};
+use crate::remote::lookup::{read_records, records_among};
+use crate::remote::name::GroupName;
 #[cfg(doc)]
 use crate::remote::push::{PUSH_LIMIT, RESUME_AGE};
 use crate::remote::record::RemoteRecord;
@@ -121,13 +121,6 @@ fn by_group(objects: Vec<ListedObject>) -> BTreeMap<GroupName, Vec<ListedObject>
         }
     }
     groups
-}
-
-/// The records among the objects of a group.
-pub(crate) fn records_among(objects: &[ListedObject]) -> Vec<&ListedObject> {
-    let is_record =
-        |object: &&ListedObject| matches!(ObjectKind::of(&object.name), ObjectKind::Record { .. });
-    objects.iter().filter(is_record).collect()
 }
 
 struct GroupCollection<'a> {

@@ -98,7 +98,8 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     let group = GroupName::new(trust, &entry.group);
     let listing = GroupListing::read(client, &group, monitor)?;
     let key_id = key_id(&entry.group, &entry.key);
-    let records = newest_records(client, &listing, Some(&key_id), monitor)?;
+    let of_key = listing.of_key(&key_id, &[]);
+    let mut records = newest_records(client, &of_key, monitor)?;
     let has_newer = |record: &RemoteRecord| {
         record.is_of(&entry.group)
             && record.entry.key == entry.key
@@ -107,6 +108,7 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     if records.iter().any(has_newer) {
         return Ok(PushOutcome::Exists);
     }
+    records.extend(newest_records(client, &listing.without(&of_key), monitor)?);
     let manifest = store.read_manifest(&entry.manifest)?;
     let contents = unique_contents(&manifest);
     let known = known_contents(&request, &group, &listing, &records)?;
@@ -151,8 +153,9 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     let uploaded_bytes = uploaded.bytes + encoded.reference.bytes + record_bytes.len() as u64;
     let manifest_name = group.manifest(&encoded.reference.digest);
     client.put(&manifest_name, encoded.bytes, monitor)?;
-    check_limit(start)?;
-    client.put(&group.record(&key_id, &push_id), record_bytes, monitor)?;
+    let name = group.record(&key_id, &push_id);
+    let limit = start + PUSH_LIMIT;
+    write_record(client, (&name, record_bytes), limit, monitor)?;
     Ok(PushOutcome::Pushed(PushStats {
         segments: uploaded.segments,
         uploaded_bytes,
@@ -161,10 +164,17 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     }))
 }
 
-/// After so long, garbage collection may have removed segments that the record would name.
-fn check_limit(start: Instant) -> RemoteResult<()> {
-    if start.elapsed() < PUSH_LIMIT {
-        return Ok(());
+/// Writes a record, unless `limit` has passed when its turn has come. Later than that, garbage
+/// collection may have removed segments that the record names.
+pub(crate) fn write_record(
+    client: &RemoteClient,
+    (name, bytes): (&str, Vec<u8>),
+    limit: Instant,
+    monitor: &dyn Monitor,
+) -> RemoteResult<()> {
+    client.wait_for_turn(bytes.len() as u64, monitor)?;
+    if Instant::now() < limit {
+        return client.put_now(name, bytes, monitor);
     }
     Err(Error::invalid(format!(
         "the push took longer than {}, so the entry is not on the remote; push it again, which continues where this one ended",
@@ -192,6 +202,7 @@ fn known_contents(
         client, monitor, ..
     } = *request;
     let mut known = ContentMap::new();
+    // Those of the key come first.
     let newest = &records[..records.len().min(MANIFESTS)];
     for records in newest.chunks(MANIFESTS_AT_ONCE) {
         let start = |record: &RemoteRecord| {

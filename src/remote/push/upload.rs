@@ -3,7 +3,7 @@
 //! Each thread fills a segment of its own and writes it when it is full, while the others read and
 //! compress. So memory is bounded by the number of threads, and the network is used meanwhile.
 
-use std::os::unix::fs::FileExt as _;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -130,7 +130,7 @@ impl<'a> UploadWorker<'a> {
     fn upload_small(&mut self, contents: &[LocalContent]) -> RemoteResult<()> {
         self.buffer.clear();
         let mut starts = Vec::with_capacity(contents.len());
-        let mut opened: Option<(&Path, std::fs::File)> = None;
+        let mut opened: Option<(&Path, File)> = None;
         for content in contents {
             let file = match opened.take() {
                 Some((path, file)) if path == &*content.path => file,
@@ -140,9 +140,8 @@ impl<'a> UploadWorker<'a> {
             starts.push(start);
             self.buffer.resize(start + to_usize(content.length), 0);
             let data = &mut self.buffer[start..];
-            let is_whole = files::read_exact_at(&file, data, content.offset)
-                .context("read", || &*content.path)?;
-            if !is_whole || Digest::of(data) != content.digest {
+            read(content, &file, content.offset, data)?;
+            if Digest::of(data) != content.digest {
                 return Err(other_digest(content));
             }
             opened = Some((&content.path, file));
@@ -168,8 +167,7 @@ impl<'a> UploadWorker<'a> {
         while done < content.length {
             let length = (content.length - done).min(LARGEST_FRAME as u64);
             self.buffer.resize(to_usize(length), 0);
-            file.read_exact_at(&mut self.buffer, content.offset + done)
-                .context("read", || &*content.path)?;
+            read(content, &file, content.offset + done, &mut self.buffer)?;
             hasher.update(&self.buffer);
             let frame = self.builder.append(&self.buffer)?;
             self.builder.note(content.digest, done, length, 0);
@@ -234,6 +232,16 @@ impl<'a> UploadWorker<'a> {
             uploaded.contents.insert(content.digest, placed);
         }
         Ok(())
+    }
+}
+
+/// Reads a part of a content from its file.
+fn read(content: &LocalContent, file: &File, offset: u64, buffer: &mut [u8]) -> RemoteResult<()> {
+    let is_whole = files::read_exact_at(file, buffer, offset).context("read", || &*content.path)?;
+    if is_whole {
+        Ok(())
+    } else {
+        Err(other_digest(content))
     }
 }
 

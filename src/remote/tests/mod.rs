@@ -5,6 +5,7 @@ mod damage;
 mod hostile;
 mod machine;
 mod requests;
+mod server;
 
 use super::name::Trust;
 use super::status::RemoteVerifyOptions;
@@ -234,13 +235,49 @@ fn a_damaged_local_content_is_not_pushed() {
     let id = a.save("linux-1");
     let digest = Digest::of(&noise(3, 1 << 20));
     let blob = a.store.layout().blob(&digest);
-    files::remove(&blob).unwrap();
-    files::write_new(&blob, 0o644, &noise(4, 1 << 20)).unwrap();
+    for length in [1 << 20, 1 << 19, 0] {
+        files::remove(&blob).unwrap();
+        files::write_new(&blob, 0o644, &noise(4, length)).unwrap();
+        let warnings = Warnings::default();
+        let pushed = a.tier(Trust::Branch).push(&a.store, &id, &warnings);
+        assert_eq!(pushed.unwrap(), None);
+        let warnings = warnings.take();
+        assert!(warnings[0].contains("another digest"), "{warnings:?}");
+        assert!(bucket.names("/entries/").is_empty());
+    }
+}
+
+#[test]
+fn a_failure_of_the_store_is_a_warning_and_the_next_entry_is_pushed() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write("f", b"of a");
+    let (broken, whole) = (a.save("linux-1"), a.save("linux-2"));
+    let path = a.store.layout().entry(&broken);
+    files::remove(&path).unwrap();
+    files::write_new(&path, 0o644, b"{}").unwrap();
+    let tier = a.tier(Trust::Branch);
     let warnings = Warnings::default();
-    let pushed = a.tier(Trust::Branch).push(&a.store, &id, &warnings);
-    assert_eq!(pushed.unwrap(), None);
-    assert!(warnings.take()[0].contains("another digest"));
-    assert!(bucket.names("/entries/").is_empty());
+    assert_eq!(tier.push(&a.store, &broken, &warnings).unwrap(), None);
+    assert_eq!(warnings.take().len(), 1);
+    let pushed = tier.push(&a.store, &whole, &warnings).unwrap();
+    assert!(matches!(pushed, Some(PushOutcome::Pushed(_))), "{pushed:?}");
+    assert_eq!(warnings.take().len(), 0);
+}
+
+#[test]
+fn a_push_of_what_exists_reads_one_record_however_many_there_are() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    for key in ["linux-1", "linux-2", "linux-3"] {
+        a.write("f", key.as_bytes());
+        a.push(key);
+    }
+    let remote = Remote::with_client(bucket.client(), Trust::Branch);
+    let pushed = remote.push(&a.store, &entry_of(&a, "linux-2"), &Silent);
+    assert_eq!(pushed.unwrap(), PushOutcome::Exists);
+    // A list and a record.
+    assert_eq!(remote.traffic().requests, 2);
 }
 
 #[test]

@@ -1,19 +1,33 @@
 //! Single requests.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::throttle::{ThrottleConfig, ThrottledStore};
 
-use super::bucket::client_of;
+use super::bucket::{MemoryBucket, client_of};
+use super::machine::{Machine, Warnings};
+use super::server::{Answer, FakeServer};
 use crate::env::Env;
 use crate::error::Error;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Silent};
+use crate::ops::second_tier::SecondTier as _;
 use crate::remote::client::RemoteClient;
 use crate::remote::config::RemoteConfig;
 use crate::remote::error::RemoteError;
+use crate::remote::push::write_record;
+use crate::remote::{RemoteTier, Trust};
+
+const EMPTY_LIST: &str =
+    r#"<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"#;
+
+fn credentials() -> Env {
+    Env::default()
+        .with("AWS_ACCESS_KEY_ID", "key")
+        .with("AWS_SECRET_ACCESS_KEY", "secret")
+}
 
 struct Interrupted;
 
@@ -79,4 +93,77 @@ fn only_the_use_of_the_remote_counts_for_its_timeout() {
         matches!(refused, Err(RemoteError::TimeUp { .. })),
         "{refused:?}"
     );
+}
+
+#[test]
+fn a_download_that_stalls_is_sent_again() {
+    let server = FakeServer::start(|requests| match requests {
+        [_first] => Answer::Nothing,
+        _ => Answer::Sent("206 Partial Content", "bytes".to_owned()),
+    });
+    let client = RemoteClient::new(&server.remote(), &credentials(), false).unwrap();
+    let range = client.start_range("x", 0..5).unwrap();
+    assert_eq!(&*range.wait(&Silent).unwrap(), b"bytes");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn a_service_that_gives_out_credentials_is_asked_once() {
+    let server = FakeServer::start(|requests| {
+        let path = requests.last().unwrap();
+        let credentials = r#"{"AccessKeyId":"key","SecretAccessKey":"secret","Token":"token","Expiration":"2100-01-01T00:00:00Z"}"#;
+        if path.ends_with("/security-credentials/role") {
+            Answer::Sent("200 OK", credentials.to_owned())
+        } else if path.ends_with("/security-credentials/") {
+            Answer::Sent("200 OK", "role".to_owned())
+        } else if path.contains("list-type") {
+            Answer::Sent("200 OK", EMPTY_LIST.to_owned())
+        } else {
+            Answer::Sent("206 Partial Content", "x".to_owned())
+        }
+    });
+    let env = Env::default().with("AWS_METADATA_ENDPOINT", server.endpoint());
+    let client = RemoteClient::new(&server.remote(), &env, false).unwrap();
+    client.list("", &Silent).unwrap();
+    client
+        .start_range("x", 0..1)
+        .unwrap()
+        .wait(&Silent)
+        .unwrap();
+    client.put("x", vec![0], &Silent).unwrap();
+    let requests = server.requests();
+    let asked = requests.iter().filter(|it| it.ends_with("/role")).count();
+    assert_eq!(asked, 1, "{requests:?}");
+}
+
+#[test]
+fn what_is_remembered_of_a_server_does_not_count_for_another_one_with_the_same_bucket() {
+    let machine = Machine::new(&MemoryBucket::new());
+    let look_up = |config: &RemoteConfig| {
+        let tier = RemoteTier::new(config, &credentials(), Trust::Branch).unwrap();
+        let warnings = Warnings::default();
+        let found = machine.restore(&tier, "linux-1", &[], &warnings);
+        assert!(found.is_none());
+        (tier.report().requests, warnings.take())
+    };
+    let dead = RemoteConfig::parse("s3://bucket?endpoint=http://127.0.0.1:1").unwrap();
+    assert!(look_up(&dead).1[0].contains("does not work"));
+    assert!(look_up(&dead).1[0].contains("seconds ago"));
+    for _server in 0..2 {
+        let list = |_: &[String]| Answer::Sent("200 OK", EMPTY_LIST.to_owned());
+        let server = FakeServer::start(list);
+        assert_eq!(look_up(&server.remote()), (1, Vec::new()));
+    }
+}
+
+#[test]
+fn a_record_whose_turn_comes_too_late_is_not_written() {
+    let bucket = MemoryBucket::new();
+    let client = bucket.client_with("bandwidth=1000");
+    client.put("manifest", vec![0; 200], &Silent).unwrap();
+    let limit = Instant::now() + Duration::from_millis(10);
+    let record = ("record", vec![0; 10]);
+    let error = write_record(&client, record, limit, &Silent).unwrap_err();
+    assert!(error.to_string().contains("took longer"), "{error}");
+    assert_eq!(bucket.names("record").len(), 0);
 }

@@ -16,7 +16,7 @@ const GENEROUS: Duration = Duration::from_secs(30);
 
 /// A save and two restores, one of them with an entry in the store, over a remote that does not
 /// work. Returns the warnings of the first run.
-fn local_cache_works(server: &S3Server, run: &dyn Fn(&Sandbox, &[&str]) -> RunResult) -> String {
+fn local_cache_works(run: &dyn Fn(&Sandbox, &[&str]) -> RunResult) -> String {
     let a = Sandbox::new();
     let job = a.job("job");
     write_tree(&job);
@@ -32,7 +32,6 @@ fn local_cache_works(server: &S3Server, run: &dyn Fn(&Sandbox, &[&str]) -> RunRe
     assert!(!missed.is_hit());
     assert_eq!(missed.warnings().len(), 1, "{missed:?}");
     assert!(start.elapsed() < GENEROUS, "{:?}", start.elapsed());
-    drop(server.endpoint());
     warning
 }
 
@@ -43,7 +42,7 @@ fn a_dead_server_is_one_warning_and_later_jobs_leave_it_alone() {
     };
     server.signal("rgw", Signal::SIGKILL);
     let run = |a: &Sandbox, arguments: &[&str]| server.run(a, &a.job("job"), arguments);
-    let warning = local_cache_works(&server, &run);
+    let warning = local_cache_works(&run);
     assert!(warning.contains("does not work: "), "{warning}");
     let b = Sandbox::new();
     let restore = ["restore", "--json", "--key", "k", "tree"];
@@ -66,9 +65,8 @@ fn a_server_that_hangs_is_one_warning() {
     };
     server.signal("osd", Signal::SIGSTOP);
     let run = |a: &Sandbox, arguments: &[&str]| server.run(a, &a.job("job"), arguments);
-    let warning = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        local_cache_works(&server, &run)
-    }));
+    let warning =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| local_cache_works(&run)));
     server.signal("osd", Signal::SIGCONT);
     let warning = warning.unwrap();
     assert!(warning.contains("no answer in time"), "{warning}");
@@ -89,7 +87,7 @@ fn wrong_credentials_and_a_missing_bucket_have_names() {
             let mut command = server.command(a, &a.job("job"), arguments);
             RunResult::of(command.env(variable, value))
         };
-        let warning = local_cache_works(&server, &run);
+        let warning = local_cache_works(&run);
         assert!(warning.contains(expected), "{warning}");
         let line = run(&Sandbox::new(), &["remote", "status"]).failed(1);
         assert!(line.contains(expected), "{line}");
@@ -102,13 +100,13 @@ fn wrong_credentials_and_a_missing_bucket_have_names() {
         ];
         RunResult::of(command.envs(reader))
     };
-    let warning = local_cache_works(&server, &run);
+    let warning = local_cache_works(&run);
     assert!(warning.contains("does not permit to list"), "{warning}");
     let run = |a: &Sandbox, arguments: &[&str]| {
         let mut command = server.command(a, &a.job("job"), arguments);
         RunResult::of(command.env("LOCAL_CACHE_REMOTE", server.remote_in("no-such-bucket")))
     };
-    let warning = local_cache_works(&server, &run);
+    let warning = local_cache_works(&run);
     assert!(
         warning.contains("has no bucket no-such-bucket"),
         "{warning}"
