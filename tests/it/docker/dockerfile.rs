@@ -13,7 +13,7 @@ use super::support::{self, docker};
 
 /// The maximum size of the image. The image of a release is smaller, as its program is built with
 /// more optimisation.
-const MOST_BYTES: u64 = 17_000_000;
+const MOST_BYTES: u64 = 14_000_000;
 
 fn inspect(image: &str) -> Value {
     let found: Value =
