@@ -5,6 +5,7 @@
 //! A room uses only the rooms below it; the tests in `tests/it/architecture` check this list
 //! and the direction.
 //!
+//! - `fuzzing`: what the targets in `fuzz` run; not part of the program
 //! - `cli`: the command line: arguments in, text or JSON out
 //! - `demo`: `local-cache demo`: jobs on a real Cargo project, with and without the cache
 //! - `doctor`: `local-cache doctor`: checks disk, store, Docker and environment
@@ -43,6 +44,8 @@ pub mod env;
 pub mod error;
 pub mod fmt;
 pub mod fs;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod git;
 pub mod glob;
 pub mod job;

@@ -107,6 +107,14 @@ fn parse_ref(text: &[u8]) -> Option<Target> {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    if let Some(Target::Name(name)) = parse_ref(bytes) {
+        assert!(name.split('/').all(|part| part != ".."), "{name}");
+    }
+    find_packed(bytes, "refs/heads/main");
+}
+
 fn commit_id(text: &str) -> Option<String> {
     let is_id = [40, 64].contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id.then(|| text.to_ascii_lowercase())

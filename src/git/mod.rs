@@ -21,3 +21,26 @@ pub use blob::{BlobId, ObjectFormat, blob_id_of};
 pub use head::Head;
 pub use list::{ListedFile, Listing, list_files};
 pub use repository::Repository;
+
+/// Reads any bytes as the files of a repository: its index, its configuration, and patterns, which
+/// are compared with a path.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    for format in [ObjectFormat::Sha1, ObjectFormat::Sha256] {
+        if let Ok(index) = index::Index::parse(bytes, format, crate::fs::Timestamp::default()) {
+            for entry in index.entries() {
+                index.path_of(entry);
+            }
+        }
+    }
+    drop(config::RepositoryConfig::parse(bytes));
+    head::fuzz(bytes);
+    let at = bytes.iter().position(|byte| *byte == 0);
+    let (text, path) = bytes.split_at(at.unwrap_or(bytes.len()));
+    patterns::ignore::IgnoreChain::default()
+        .with(b"", text)
+        .ignores(path, false);
+    patterns::attributes::ConversionChain::default()
+        .with(b"", text)
+        .may_convert(path);
+}

@@ -91,17 +91,17 @@ pub(crate) struct EncodedManifest {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireManifest<'a> {
-    push: PushId,
-    manifest: &'a [u8],
+pub(super) struct WireManifest<'a> {
+    pub(super) push: PushId,
+    pub(super) manifest: &'a [u8],
     #[serde(borrow)]
-    record: Option<&'a [u8]>,
-    frames: Vec<WireFrame>,
-    places: Vec<WirePlace>,
+    pub(super) record: Option<&'a [u8]>,
+    pub(super) frames: Vec<WireFrame>,
+    pub(super) places: Vec<WirePlace>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireFrame {
+pub(super) struct WireFrame {
     /// The number of the segment in the record.
     segment: u32,
     offset: u32,
@@ -111,7 +111,7 @@ struct WireFrame {
 
 /// A content begins here, and continues in the frames that follow.
 #[derive(Serialize, Deserialize)]
-struct WirePlace {
+pub(super) struct WirePlace {
     frame: u32,
     start: u32,
 }
@@ -140,14 +140,9 @@ impl RemoteManifest {
             frames: frames.frames,
             places,
         };
-        let plain = postcard::to_stdvec(&wire).map_err(Error::defect)?;
-        let bytes = zstd::bulk::compress(&plain, LEVEL).map_err(Error::defect)?;
+        let (bytes, reference) = wire.seal()?;
         Ok(EncodedManifest {
-            reference: ManifestReference {
-                digest: Digest::of(&bytes),
-                bytes: bytes.len() as u64,
-                plain_bytes: plain.len() as u64,
-            },
+            reference,
             bytes,
             segments: frames.segments,
         })
@@ -189,6 +184,18 @@ impl RemoteManifest {
 }
 
 impl WireManifest<'_> {
+    /// The bytes of the object, and how a record refers to it.
+    pub(super) fn seal(&self) -> Result<(Vec<u8>, ManifestReference)> {
+        let plain = postcard::to_stdvec(self).map_err(Error::defect)?;
+        let bytes = zstd::bulk::compress(&plain, LEVEL).map_err(Error::defect)?;
+        let reference = ManifestReference {
+            digest: Digest::of(&bytes),
+            bytes: bytes.len() as u64,
+            plain_bytes: plain.len() as u64,
+        };
+        Ok((bytes, reference))
+    }
+
     /// None if a place is outside of the frames, a frame outside of its segment, or a frame of a
     /// large content belongs to another one too. The last would let few bytes claim any amount of
     /// memory.

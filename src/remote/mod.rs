@@ -27,6 +27,8 @@ mod commands;
 pub mod config;
 mod connect;
 mod error;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod gc;
 mod lookup;
 mod manifest;
@@ -48,6 +50,8 @@ mod usage;
 pub use client::Traffic;
 pub use commands::Remote;
 pub use config::RemoteConfig;
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzz::fuzz;
 pub use gc::{RemoteGcOptions, RemoteGcStats, SHORTEST_GRACE};
 pub use name::Trust;
 pub use pull::PullStats;

@@ -33,4 +33,6 @@ pub mod supervise;
 pub mod users;
 pub mod worker;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use engine::fuzz;
 pub use preference::{Site, SitePreference};

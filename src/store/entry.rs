@@ -146,7 +146,7 @@ fn cannot_encode(error: &serde_json::Error) -> Error {
     Error::defect(format!("the entry cannot be encoded: {error}"))
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Entry {
     /// An entry without files.
     pub(crate) fn empty(group: EntryGroup, key: &str) -> Self {

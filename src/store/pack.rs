@@ -83,6 +83,28 @@ impl PackIndex {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl PackIndex {
+    /// A pack with any contents and any index, and the header and trailer of these.
+    pub(crate) fn forge(contents: &[u8], index: &[u8]) -> (Vec<u8>, Digest) {
+        let id = Digest::of(index);
+        let index_at = (HEADER + contents.len()) as u64;
+        let count = u32::try_from(index.len() / RECORD).unwrap_or(u32::MAX);
+        let pack = [
+            &MAGIC[..],
+            &VERSION.to_le_bytes(),
+            &[0; 4],
+            contents,
+            index,
+            &index_at.to_le_bytes(),
+            &count.to_le_bytes(),
+            &[0; 4],
+            id.as_bytes(),
+        ];
+        (pack.concat(), id)
+    }
+}
+
 impl PackRecord {
     /// Reads the content into `buffer`. False if it does not have the right digest.
     pub(super) fn read_verified(

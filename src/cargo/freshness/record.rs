@@ -111,6 +111,12 @@ impl FreshnessRecord {
         record.is_consistent().then_some(record)
     }
 
+    /// A record of this version with any contents.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn forge(contents: &[u8]) -> Vec<u8> {
+        [MAGIC, &[VERSION], contents].concat()
+    }
+
     /// The unit whose records are in a directory of a root.
     pub(crate) fn unit(&self, root: &str, directory: &Path) -> Option<&RecordedUnit> {
         let mut units = self.units.iter();

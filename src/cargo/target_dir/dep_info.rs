@@ -29,7 +29,7 @@ pub(crate) fn first_source(file: &Path) -> Option<PathBuf> {
     rule_sources(line)?.next()
 }
 
-fn parse(bytes: &[u8]) -> Option<BTreeSet<PathBuf>> {
+pub(super) fn parse(bytes: &[u8]) -> Option<BTreeSet<PathBuf>> {
     let mut found = None;
     for line in bytes.split(|byte| *byte == b'\n') {
         // Comments name variables: `# env-dep:NAME=VALUE`.

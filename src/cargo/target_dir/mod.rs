@@ -143,3 +143,11 @@ impl Unit {
         self.name.starts_with("run-")
     }
 }
+
+/// Reads any bytes as the files of a target directory.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    drop(dep_info::parse(bytes));
+    drop(fingerprint::Fingerprint::parse(bytes));
+    fingerprint::parse_number(bytes);
+}

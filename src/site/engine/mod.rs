@@ -30,3 +30,23 @@ pub(crate) use helper::HelperSpec;
 pub(crate) use job_spec::JobSpec;
 pub(crate) use query::{ContainerHints, EngineQuery};
 pub(crate) use session::{Session, SessionResult};
+
+/// Reads any bytes as what the engine sends: a reply, and the streams of a container.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(found) = serde_json::from_slice::<replies::Inspected>(bytes) {
+        drop(crate::site::facts::Container::from(found));
+    }
+    drop(serde_json::from_slice::<Vec<replies::Listed>>(bytes));
+    let mut log = |line: &str| assert!(!line.contains('\n'), "{line}");
+    let mut parser = stream_parser::StreamParser::new("0123456789abcdef", &mut log);
+    let mut frames = frames::FrameReader::new(bytes);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime without drivers");
+    runtime.block_on(async {
+        while let Ok(Some((stream, part))) = frames.next().await {
+            parser.feed(stream, part);
+        }
+    });
+    drop(parser.finish());
+}

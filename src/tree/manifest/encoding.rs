@@ -27,6 +27,11 @@ impl Manifest {
             |error| Error::defect(format!("the manifest cannot be encoded: {error}"));
         let references = postcard::to_stdvec(references).map_err(encoding_error)?;
         let body = postcard::to_stdvec(&WireBody::from(self)).map_err(encoding_error)?;
+        Self::seal(magic, &references, &body)
+    }
+
+    /// Puts the header with the digests before the references and the tree.
+    fn seal(magic: [u8; 8], references: &[u8], body: &[u8]) -> Result<(Vec<u8>, Digest)> {
         let references_len = u32::try_from(references.len())
             .map_err(|_| Error::defect("the manifest cannot be encoded: too many contents"))?;
         let mut bytes = Vec::with_capacity(HEADER + references.len() + body.len());
@@ -34,12 +39,18 @@ impl Manifest {
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&references_len.to_le_bytes());
         bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(Digest::of(&references).as_bytes());
-        bytes.extend_from_slice(Digest::of(&body).as_bytes());
+        bytes.extend_from_slice(Digest::of(references).as_bytes());
+        bytes.extend_from_slice(Digest::of(body).as_bytes());
         let id = Digest::of(&bytes);
-        bytes.extend_from_slice(&references);
-        bytes.extend_from_slice(&body);
+        bytes.extend_from_slice(references);
+        bytes.extend_from_slice(body);
         Ok((bytes, id))
+    }
+
+    /// A manifest with the right digests of any references and any tree.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn forge(references: &[u8], body: &[u8]) -> Result<(Vec<u8>, Digest)> {
+        Self::seal(MAGIC, references, body)
     }
 
     /// How many bytes a manifest has, given the first [`References::PREFIX`] bytes.
