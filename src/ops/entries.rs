@@ -9,6 +9,7 @@ use crate::fs::Timestamp;
 use crate::monitor::Monitor;
 use crate::ops::LOCK_TIMEOUT;
 use crate::store::retention::{RetentionCandidate, family, is_default_branch};
+use crate::store::size::FileSizes;
 use crate::store::{CacheScope, Entry, EntryId, Store};
 use crate::workers;
 
@@ -122,6 +123,7 @@ pub(crate) fn disk_bytes<'i>(
 /// The files of a store that entries use, numbered.
 pub(super) struct StoreFiles<'s> {
     store: &'s Store,
+    disk: FileSizes<'s>,
     numbers: HashMap<Digest, usize>,
     /// Bytes on disk, by number.
     pub(super) sizes: Vec<u64>,
@@ -131,6 +133,7 @@ impl<'s> StoreFiles<'s> {
     pub(super) fn new(store: &'s Store) -> Self {
         Self {
             store,
+            disk: FileSizes::new(store),
             numbers: HashMap::new(),
             sizes: Vec::new(),
         }
@@ -165,7 +168,7 @@ impl<'s> StoreFiles<'s> {
             return *number;
         }
         let number = self.sizes.len();
-        self.sizes.push(self.store.allocated(path));
+        self.sizes.push(self.disk.allocated(path));
         self.numbers.insert(*digest, number);
         number
     }

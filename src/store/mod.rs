@@ -41,7 +41,7 @@ pub mod ready;
 pub mod retention;
 pub mod save;
 pub mod scope;
-mod size;
+pub(crate) mod size;
 mod stamps;
 mod sweep;
 mod trust;

@@ -156,13 +156,6 @@ impl Store {
         let used = self.dir.stat(&self.layout.used(id))?;
         Ok(used.map_or(created, |used| used.mtime.max(created)))
     }
-
-    /// The disk usage of a file of the store, in bytes. Zero if it does not exist or can't be looked
-    /// at: a damaged directory must not make all sizes unknown.
-    pub(crate) fn allocated(&self, path: &Path) -> u64 {
-        let found = self.dir.stat(path).ok().flatten();
-        found.map_or(0, |stat| stat.allocated)
-    }
 }
 
 impl ContentSource for Store {

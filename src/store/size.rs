@@ -1,4 +1,4 @@
-//! The size of a store on disk.
+//! The size of a store and of its files on disk.
 //!
 //! Adding up a thousand files takes milliseconds, and every phase of every job needs the sum. So it
 //! is cached in `size`, with a digest of the times of the directories that contain the files.
@@ -9,7 +9,7 @@
 //! can't have the same timestamp, and filesystems with delayed allocation (zfs, btrfs with
 //! compression) have allocated all blocks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::layout::Layout;
 use super::open::{SMALL_FILE, Store};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::fs::{Timestamp, has_local_clock};
+use crate::fs::{BaseDir, Timestamp, has_local_clock};
 
 /// Seconds without a change before the sum is cached.
 const SETTLED: i64 = 60;
@@ -38,7 +38,45 @@ struct CountedDirs {
     last_change: Timestamp,
 }
 
+/// Measures files of entries. It opens their directories once, because resolving the path of each
+/// file takes several times as long as looking at it.
+pub(crate) struct FileSizes<'s> {
+    store: &'s Store,
+    dirs: Vec<BaseDir>,
+}
+
+impl<'s> FileSizes<'s> {
+    pub(crate) fn new(store: &'s Store) -> Self {
+        let Store { layout, dir, .. } = store;
+        let paths = [layout.manifests(), layout.packs(), layout.blobs()];
+        let opened = paths.iter().map(|path| dir.open_dir(path));
+        Self {
+            store,
+            dirs: opened.filter_map(|dir| dir.ok().flatten()).collect(),
+        }
+    }
+
+    /// The same as [`Store::allocated`].
+    pub(crate) fn allocated(&self, path: &Path) -> u64 {
+        match self.dirs.iter().find(|dir| path.starts_with(dir.path())) {
+            Some(dir) => allocated_below(dir, path),
+            None => self.store.allocated(path),
+        }
+    }
+}
+
+fn allocated_below(dir: &BaseDir, path: &Path) -> u64 {
+    let found = dir.stat(path).ok().flatten();
+    found.map_or(0, |stat| stat.allocated)
+}
+
 impl Store {
+    /// The disk usage of a file of the store, in bytes. Zero if it does not exist or can't be looked
+    /// at: a damaged directory must not make all sizes unknown.
+    pub(crate) fn allocated(&self, path: &Path) -> u64 {
+        allocated_below(&self.dir, path)
+    }
+
     /// Bytes that the store uses on disk.
     pub fn allocated_bytes(&self) -> Result<u64> {
         // The times are read first: a change during the count makes them differ next time.

@@ -133,6 +133,23 @@ fn a_lookup_and_a_save_open_as_many_files_among_many_entries_as_among_more() {
 }
 
 #[test]
+fn a_list_opens_as_many_files_for_entries_with_many_packs() {
+    if !is_installed("strace", "counting opened files") {
+        return;
+    }
+    let case = Case::new();
+    let mut opened = Vec::new();
+    for number in 0..9 {
+        fs::write(case.job.join(format!("tree/{number}")), [number]).unwrap();
+        // It adds a pack to those that the entry needs.
+        let arguments = ["save", "--refresh", "--key", "k", "tree"];
+        case.sandbox.run(&case.job, &arguments).succeeded();
+        opened.push(case.opened(&["list"]));
+    }
+    assert_eq!(opened[0], opened[8], "{opened:?}");
+}
+
+#[test]
 fn the_newest_of_many_entries_is_found_whatever_was_known_of_them() {
     let case = Case::new();
     case.publish_all(0..MANY);
