@@ -72,18 +72,12 @@ where
     J: Sync,
     E: Send,
 {
-    let next = AtomicUsize::new(0);
-    let stopped = AtomicBool::new(false);
-    let failed = Mutex::new(None);
+    let queue = JobQueue::new(jobs);
     let run_jobs = || {
         let mut state = state();
-        while !stopped.load(Ordering::Relaxed) {
-            let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                break;
-            };
+        while let Some(job) = queue.take() {
             if let Err(error) = run(&mut state, job) {
-                stopped.store(true, Ordering::Relaxed);
-                lock(&failed).get_or_insert(error);
+                queue.fail(error);
             }
         }
     };
@@ -97,9 +91,67 @@ where
             }
         });
     }
-    match into_inner(failed) {
-        Some(error) => Err(error),
-        None => Ok(()),
+    queue.result()
+}
+
+/// Runs `run` on up to `count` threads that are started for it, because they wait for a network and
+/// would keep those of the pool from work. Each takes jobs from the queue until there is none.
+#[cfg(any(feature = "remote", test))]
+pub(crate) fn on_threads<J, E>(
+    count: usize,
+    jobs: &[J],
+    run: impl Fn(&JobQueue<'_, J, E>) -> Result<(), E> + Sync,
+) -> Result<(), E>
+where
+    J: Sync,
+    E: Send,
+{
+    let queue = JobQueue::new(jobs);
+    thread::scope(|scope| {
+        for _ in 0..count.min(jobs.len()) {
+            scope.spawn(|| {
+                if let Err(error) = run(&queue) {
+                    queue.fail(error);
+                }
+            });
+        }
+    });
+    queue.result()
+}
+
+/// Jobs that several threads take from the front. After an error there are none.
+pub(crate) struct JobQueue<'j, J, E> {
+    jobs: &'j [J],
+    next: AtomicUsize,
+    stopped: AtomicBool,
+    failed: Mutex<Option<E>>,
+}
+
+impl<'j, J, E> JobQueue<'j, J, E> {
+    fn new(jobs: &'j [J]) -> Self {
+        Self {
+            jobs,
+            next: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            failed: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn take(&self) -> Option<&'j J> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn fail(&self, error: E) {
+        self.stopped.store(true, Ordering::Relaxed);
+        lock(&self.failed).get_or_insert(error);
+    }
+
+    /// The first error.
+    fn result(self) -> Result<(), E> {
+        into_inner(self.failed).map_or(Ok(()), Err)
     }
 }
 
@@ -153,5 +205,30 @@ mod tests {
         );
         assert_eq!(result, Err("stop"));
         assert!(ran.load(Ordering::Relaxed) < jobs.len());
+    }
+
+    #[test]
+    fn threads_of_their_own_take_every_job_once() {
+        let jobs: Vec<usize> = (0..1000).collect();
+        let ran = AtomicUsize::new(0);
+        let run = |queue: &JobQueue<'_, usize, &str>| {
+            while let Some(job) = queue.take() {
+                ran.fetch_add(*job, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        assert_eq!(on_threads(3, &jobs, run), Ok(()));
+        assert_eq!(ran.load(Ordering::Relaxed), jobs.iter().sum::<usize>());
+        assert_eq!(on_threads(3, &jobs, |_| Err("stop")), Err("stop"));
+    }
+
+    #[test]
+    fn a_queue_has_no_jobs_after_an_error_and_keeps_the_first_one() {
+        let queue = JobQueue::new(&[1, 2, 3]);
+        assert_eq!(queue.take(), Some(&1));
+        queue.fail("first");
+        queue.fail("second");
+        assert_eq!(queue.take(), None);
+        assert_eq!(queue.result(), Err("first"));
     }
 }

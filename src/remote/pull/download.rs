@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::plan::{DownloadUnit, RangeOfFrames, WantedContent, pieces, range_of};
 use crate::digest::Digest;
@@ -14,7 +13,7 @@ use crate::remote::error::{RemoteError, RemoteResult};
 use crate::remote::manifest::RemoteFrame;
 use crate::remote::name::GroupName;
 use crate::store::save::{ContentWriter, PackSlot};
-use crate::workers;
+use crate::workers::{self, JobQueue};
 
 /// Threads that download. Each holds two ranges of up to 4 MiB and a frame.
 const THREADS: usize = 6;
@@ -36,41 +35,23 @@ pub(super) fn download(
     target: DownloadTarget<'_>,
     units: &[DownloadUnit],
 ) -> RemoteResult<PackSlots> {
-    let next = AtomicUsize::new(0);
     let slots = Mutex::new(PackSlots::new());
-    let failed = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS.min(units.len()) {
-            scope.spawn(|| {
-                let take = || {
-                    let is_stopped = workers::lock(&failed).is_some();
-                    let unit = units.get(next.fetch_add(1, Ordering::Relaxed));
-                    unit.filter(|_| !is_stopped)
-                };
-                if let Err(error) = target.run(take, &slots) {
-                    workers::lock(&failed).get_or_insert(error);
-                }
-            });
-        }
-    });
-    match workers::into_inner(failed) {
-        Some(error) => Err(error),
-        None => Ok(workers::into_inner(slots)),
-    }
+    workers::on_threads(THREADS, units, |queue| target.run(queue, &slots))?;
+    Ok(workers::into_inner(slots))
 }
 
 impl<'a> DownloadTarget<'a> {
-    fn run<'u>(
+    fn run(
         &self,
-        take: impl Fn() -> Option<&'u DownloadUnit>,
+        queue: &JobQueue<'_, DownloadUnit, RemoteError>,
         slots: &Mutex<PackSlots>,
     ) -> RemoteResult<()> {
-        let mut current = self.start(take())?;
+        let mut current = self.start(queue.take())?;
         while let Some((unit, range)) = current {
             if self.monitor.is_interrupted() {
                 return Err(Error::Interrupted.into());
             }
-            let next = self.start(take())?;
+            let next = self.start(queue.take())?;
             match unit {
                 DownloadUnit::Small(unit) => self.store_small(unit, range, slots)?,
                 DownloadUnit::Large(wanted) => self.store_large(wanted, range)?,

@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::plan::{LocalContent, UploadUnit};
 use crate::digest::Digest;
@@ -50,32 +49,15 @@ pub(super) struct Uploaded {
 pub(super) fn upload(target: UploadTarget<'_>, units: &[UploadUnit]) -> RemoteResult<Uploaded> {
     let bytes: u64 = units.iter().map(UploadUnit::bytes).sum();
     let threads = (bytes / BYTES_PER_THREAD + 1).min(MOST_THREADS);
-    let next = AtomicUsize::new(0);
     let uploaded = Mutex::new(Uploaded::default());
-    let failed = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let run = || -> RemoteResult<()> {
-                    let mut worker = UploadWorker::new(target)?;
-                    while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if workers::lock(&failed).is_some() {
-                            return Ok(());
-                        }
-                        worker.upload(unit)?;
-                    }
-                    worker.finish(&uploaded)
-                };
-                if let Err(error) = run() {
-                    workers::lock(&failed).get_or_insert(error);
-                }
-            });
+    workers::on_threads(to_usize(threads), units, |queue| {
+        let mut worker = UploadWorker::new(target)?;
+        while let Some(unit) = queue.take() {
+            worker.upload(unit)?;
         }
-    });
-    match workers::into_inner(failed) {
-        Some(error) => Err(error),
-        None => Ok(workers::into_inner(uploaded)),
-    }
+        worker.finish(&uploaded)
+    })?;
+    Ok(workers::into_inner(uploaded))
 }
 
 impl UploadUnit {
@@ -250,7 +232,7 @@ fn other_digest(content: &LocalContent) -> RemoteError {
     Error::damaged(&content.path, reason).into()
 }
 
-/// The length of a content that fits into memory.
+/// A number that fits into memory.
 fn to_usize(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
