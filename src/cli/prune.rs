@@ -1,6 +1,5 @@
 //! `local-cache prune`: removes old entries and explains why.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -12,13 +11,13 @@ use super::entry_table::EntryTable;
 use super::exit::Exit;
 use super::selection::ShortIds;
 use super::text::{Rendered, age_of};
-use super::values::{KeepCount, parse_duration, parse_keep_count, parse_size};
+use super::values::{KeepCount, keep_counts, parse_duration, parse_keep_count, parse_size};
 use crate::error::Error;
 use crate::fmt::human::{bytes, plural};
 use crate::fmt::screen::Screen;
 use crate::ops::prune::{self, Pruned};
+use crate::store::Entry;
 use crate::store::retention::{RetentionDecision, RetentionPolicy, family};
-use crate::store::{CacheKind, Entry};
 
 /// Remove old entries and free their disk space
 #[derive(Debug, Args)]
@@ -81,16 +80,7 @@ fn removes_everything(args: &PruneArgs) -> bool {
 }
 
 fn policy(args: &PruneArgs) -> RetentionPolicy {
-    let mut keep = HashMap::new();
-    // A count for one kind overrides a count for all kinds, whatever their order.
-    for all in args.keep.iter().filter(|keep| keep.kind.is_none()) {
-        keep.extend(CacheKind::ALL.map(|kind| (kind, all.count)));
-    }
-    keep.extend(
-        args.keep
-            .iter()
-            .filter_map(|keep| Some((keep.kind?, keep.count))),
-    );
+    let mut keep = keep_counts(&args.keep);
     if args.keep.is_empty() && args.max_age.is_none() && args.max_size.is_none() {
         keep.extend(RetentionPolicy::DEFAULT_KEEP);
     }

@@ -14,7 +14,7 @@ use super::failure::usage_error;
 use super::remote_config::{configured, trust};
 use super::second_tier::SecondTierArgs;
 use super::text::{Rendered, age_of, one_line};
-use super::values::{KeepCount, parse_duration, parse_keep_count};
+use super::values::{KeepCount, keep_counts, parse_duration, parse_keep_count};
 use crate::fmt::human::{age, bytes, elapsed, plural};
 use crate::fmt::table::Table;
 use crate::ops::entries;
@@ -176,15 +176,7 @@ fn print(context: &mut CommandContext<'_>, (text, json): Rendered, exit: Exit) -
 
 fn policy(args: &RemoteGcArgs) -> RetentionPolicy {
     let mut keep: HashMap<CacheKind, usize> = RetentionPolicy::DEFAULT_KEEP.into();
-    // A count for one kind overrides a count for all kinds, whatever their order.
-    for all in args.keep.iter().filter(|keep| keep.kind.is_none()) {
-        keep.extend(CacheKind::ALL.map(|kind| (kind, all.count)));
-    }
-    keep.extend(
-        args.keep
-            .iter()
-            .filter_map(|keep| Some((keep.kind?, keep.count))),
-    );
+    keep.extend(keep_counts(&args.keep));
     RetentionPolicy {
         keep,
         max_age: args.max_age,
@@ -257,28 +249,27 @@ fn pull(context: &mut CommandContext<'_>, args: &RemotePullArgs) -> Result<Exit>
     let remote = open(context, &args.remote)?;
     let store = Store::create(context.cache_root)?;
     let (mut text, mut values) = (String::new(), Vec::new());
-    for key in &args.keys {
-        let pulled = remote.pull(&store, key, context.monitor)?;
-        if pulled.is_empty() {
-            bail!("{} has no entry with key {}", remote.place(), one_line(key));
-        }
-        for (entry, stats) in pulled {
-            // Writing to a string does not fail.
-            let _ = writeln!(
-                text,
-                "☁️ pulled {} in {}: {} downloaded, {} were in the store",
-                one_line(&entry.key),
-                elapsed(stats.elapsed),
-                bytes(stats.downloaded_bytes),
-                bytes(stats.reused_bytes)
-            );
-            values.push(json!({
-                "key": entry.key,
-                "entry": entry.id(),
-                "downloaded-bytes": stats.downloaded_bytes,
-                "reused-bytes": stats.reused_bytes,
-            }));
-        }
+    let pulled = remote.pull(&store, &args.keys, context.monitor)?;
+    let is_missing = |key: &&String| !pulled.iter().any(|(entry, _)| entry.key == **key);
+    if let Some(key) = args.keys.iter().find(is_missing) {
+        bail!("{} has no entry with key {}", remote.place(), one_line(key));
+    }
+    for (entry, stats) in pulled {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "☁️ pulled {} in {}: {} downloaded, {} were in the store",
+            one_line(&entry.key),
+            elapsed(stats.elapsed),
+            bytes(stats.downloaded_bytes),
+            bytes(stats.reused_bytes)
+        );
+        values.push(json!({
+            "key": entry.key,
+            "entry": entry.id(),
+            "downloaded-bytes": stats.downloaded_bytes,
+            "reused-bytes": stats.reused_bytes,
+        }));
     }
     let json = json!({ "entries": values, "requests": remote.traffic().requests });
     print(context, (text, json), Exit::Done)

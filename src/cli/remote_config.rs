@@ -7,21 +7,16 @@ use super::failure::usage_error;
 use crate::action::WorkflowContext;
 use crate::action::files::read_event;
 use crate::fs::Local;
-use crate::remote::{RemoteConfig, Trust, remote_of_machine};
+use crate::remote::{RemoteConfig, Trust, remote_url};
 
 /// The remote that the argument (or its variable) or a configuration file names.
 pub(super) fn configured(
     context: &CommandContext<'_>,
     argument: Option<&str>,
 ) -> Result<Option<RemoteConfig>> {
-    let url = match argument {
-        Some(url) => Some(url.to_owned()),
-        None => remote_of_machine(context.cache_root, &Local::new(context.home()))?,
-    };
-    match url.as_deref().map(str::trim) {
-        None | Some("" | "none") => Ok(None),
-        Some(url) => RemoteConfig::parse(url).map(Some).map_err(usage_error),
-    }
+    let url = remote_url(argument, context.cache_root, &Local::new(context.home()))?;
+    let config = url.map(|url| RemoteConfig::parse(&url).map_err(usage_error));
+    config.transpose()
 }
 
 /// What a command may read and write on the remote: outside of workflows everything, in a

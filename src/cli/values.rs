@@ -1,5 +1,6 @@
 //! Parsers for arguments that several commands have.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -26,6 +27,16 @@ pub(super) fn parse_keep_count(text: &str) -> Result<KeepCount, String> {
         .parse()
         .map_err(|_| format!("{count:?} is not a number of generations, such as 5"))?;
     Ok(KeepCount { kind, count })
+}
+
+/// The counts by kind. One for a kind overrides one for all kinds, whatever their order.
+pub(super) fn keep_counts(arguments: &[KeepCount]) -> HashMap<CacheKind, usize> {
+    let of_all = arguments.iter().filter(|keep| keep.kind.is_none());
+    let of_all = of_all.flat_map(|keep| CacheKind::ALL.map(|kind| (kind, keep.count)));
+    let of_kinds = arguments
+        .iter()
+        .filter_map(|keep| Some((keep.kind?, keep.count)));
+    of_all.chain(of_kinds).collect()
 }
 
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -59,4 +70,24 @@ pub(super) fn parse_kind(name: &str) -> Result<CacheKind, String> {
         .into_iter()
         .find(|kind| kind.to_string() == name);
     kind.ok_or_else(|| format!("unknown kind {name}; use path, registry, git or target"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_for_a_kind_overrides_one_for_all_kinds() {
+        let counts = |texts: &[&str]| {
+            let arguments = texts.iter().map(|text| parse_keep_count(text).unwrap());
+            keep_counts(&arguments.collect::<Vec<_>>())
+        };
+        for texts in [["target=3", "5"], ["5", "target=3"]] {
+            let found = counts(&texts);
+            assert_eq!(found[&CacheKind::Target], 3);
+            assert_eq!(found[&CacheKind::Path], 5);
+            assert_eq!(found.len(), CacheKind::ALL.len());
+        }
+        assert_eq!(counts(&["path=1"]), HashMap::from([(CacheKind::Path, 1)]));
+    }
 }

@@ -48,7 +48,7 @@ mod open {
     use crate::env::Env;
     use crate::error::{Error, Result};
     use crate::fs::{Namespace, files};
-    use crate::remote::{RemoteConfig, RemoteTier, Trust, remote_of_machine};
+    use crate::remote::{RemoteConfig, RemoteTier, Trust, remote_url};
 
     /// Variables that name files.
     const FILE_VARIABLES: [&str; 2] = [
@@ -72,17 +72,13 @@ mod open {
             namespace: &dyn Namespace,
             env: &Env,
         ) -> Result<RemoteChoice> {
-            let of_machine = || remote_of_machine(cache_root, namespace);
-            let url = match &self.url {
-                Some(url) => Some(url.clone()),
-                None => of_machine()?,
+            let Some(url) = remote_url(self.url.as_deref(), cache_root, namespace)? else {
+                return Ok(RemoteChoice::Unused);
             };
-            let url = match url.as_deref().map(str::trim) {
-                None | Some("" | "none") => return Ok(RemoteChoice::Unused),
-                Some(_) if !self.has_network => return Ok(RemoteChoice::NeedsNetwork),
-                Some(url) => url,
-            };
-            let mut config = RemoteConfig::parse(url).map_err(Error::invalid)?;
+            if !self.has_network {
+                return Ok(RemoteChoice::NeedsNetwork);
+            }
+            let mut config = RemoteConfig::parse(&url).map_err(Error::invalid)?;
             config.ca_file = match &config.ca_file {
                 Some(path) => Some(namespace.locate(path)?),
                 None => certificates_of_host(namespace)?,

@@ -1,5 +1,7 @@
 //! The commands of `local-cache remote`. Unlike a tier of a restore, they fail when the remote does.
 
+use std::collections::HashSet;
+
 use super::client::{RemoteClient, Traffic};
 use super::config::RemoteConfig;
 use super::gc::{RemoteGcOptions, RemoteGcStats, collect};
@@ -7,13 +9,13 @@ use super::name::{GroupName, Trust};
 use super::pull::{PullRequest, PullStats, pull};
 use super::push::{PushOutcome, PushRequest, push};
 use super::status::{
-    RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport, all_records, status, verify,
+    FoundRecord, RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport, all_records, status, verify,
 };
 use crate::env::Env;
 use crate::error::Result;
 use crate::monitor::Monitor;
 use crate::ops::LOCK_TIMEOUT;
-use crate::store::{Entry, EntryId, Store};
+use crate::store::{Entry, Store};
 
 /// The remote for the commands of an administrator.
 pub struct Remote {
@@ -73,42 +75,37 @@ impl Remote {
         Ok(push(request, &lock)?)
     }
 
-    /// Pulls the newest entry of each group that has this key. Empty if there is none.
+    /// Pulls the newest entry of each key and group that the remote has, with one list for all keys.
     pub fn pull(
         &self,
         store: &Store,
-        key: &str,
+        keys: &[String],
         monitor: &dyn Monitor,
     ) -> Result<Vec<(Entry, PullStats)>> {
         let objects = self.client.list("", monitor)?;
         let (mut records, _) = all_records(&self.client, &objects, monitor)?;
         records.retain(|found| {
-            let group = &found.record.entry.group;
+            let Entry { group, key, .. } = &found.record.entry;
             let is_there = |trust: &Trust| found.group == GroupName::new(*trust, group);
-            found.record.entry.key == key && self.trust.readable(group).iter().any(is_there)
+            keys.contains(key) && self.trust.readable(group).iter().any(is_there)
         });
         records.sort_by_key(|found| std::cmp::Reverse(found.record.entry.created));
+        let mut seen = HashSet::new();
+        records.retain(|found| seen.insert(found.record.entry.id()));
         let lock = store.lock_shared(LOCK_TIMEOUT)?;
-        let mut pulled: Vec<(EntryId, Entry, PullStats)> = Vec::new();
-        for found in &records {
-            let id = found.record.entry.id();
-            if pulled.iter().any(|(known, ..)| *known == id) {
-                continue;
-            }
+        let mut pulled = Vec::with_capacity(records.len());
+        for FoundRecord { group, record, .. } in records {
             let request = PullRequest {
                 client: &self.client,
                 store,
                 lock: &lock,
-                group: &found.group,
-                record: &found.record,
+                group: &group,
+                record: &record,
                 monitor,
             };
-            let (id, stats) = pull(request)?;
-            pulled.push((id, found.record.entry.clone(), stats));
+            let stats = pull(request)?;
+            pulled.push((record.entry, stats));
         }
-        Ok(pulled
-            .into_iter()
-            .map(|(_, entry, stats)| (entry, stats))
-            .collect())
+        Ok(pulled)
     }
 }

@@ -3,7 +3,7 @@
 //! The object is compressed and named by the digest of its bytes. Its places are in the order in
 //! which contents first appear in the tree, so they need no digests of their own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use super::segment::{FrameRange, LARGEST_FRAME, LEVEL};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::tree::manifest::Manifest;
-use crate::tree::{Content, LeafId, LeafKind};
+use crate::tree::{Content, ContentLocation, LeafId, LeafKind};
 
 /// Where contents are on the remote.
 pub(crate) type ContentMap = HashMap<Digest, RemoteContent>;
@@ -41,38 +41,45 @@ pub(crate) struct UniqueContent {
     pub(crate) digest: Digest,
     pub(crate) length: u64,
     pub(crate) leaf: LeafId,
-}
-
-/// Whether every content has one length. Otherwise one of the files is damaged, and a restore would
-/// put the blame on the pack that has the content.
-fn has_one_length_each(manifest: &Manifest) -> bool {
-    let mut lengths = HashMap::new();
-    manifest.tree.leaves().iter().all(|leaf| match &leaf.kind {
-        LeafKind::File(file) => file.content.is_none_or(|content| {
-            let length = lengths.entry(content.digest).or_insert(file.data_len());
-            *length == file.data_len()
-        }),
-        LeafKind::Symlink(_) | LeafKind::HardLink(_) => true,
-    })
+    /// Whether files have it in a pack, as a blob, or both.
+    pub(crate) in_pack: bool,
+    pub(crate) as_blob: bool,
 }
 
 /// The contents of a manifest in the order in which they first appear.
-pub(crate) fn unique_contents(manifest: &Manifest) -> Vec<UniqueContent> {
-    let mut seen = HashSet::new();
-    let mut contents = Vec::new();
+///
+/// None if one has two lengths: one of the files is damaged then, and a restore would put the blame
+/// on the pack that has the content.
+pub(crate) fn unique_contents(manifest: &Manifest) -> Option<Vec<UniqueContent>> {
+    let mut numbers = HashMap::new();
+    let mut contents: Vec<UniqueContent> = Vec::new();
     for leaf in manifest.tree.leaf_ids() {
-        if let LeafKind::File(file) = &manifest.tree[leaf].kind
-            && let Some(Content { digest, .. }) = file.content
-            && seen.insert(digest)
-        {
+        let LeafKind::File(file) = &manifest.tree[leaf].kind else {
+            continue;
+        };
+        let Some(Content { digest, location }) = file.content else {
+            continue;
+        };
+        let number = *numbers.entry(digest).or_insert(contents.len());
+        if number == contents.len() {
             contents.push(UniqueContent {
                 digest,
                 length: file.data_len(),
                 leaf,
+                in_pack: false,
+                as_blob: false,
             });
         }
+        let content = &mut contents[number];
+        if content.length != file.data_len() {
+            return None;
+        }
+        match location {
+            ContentLocation::Pack(_) => content.in_pack = true,
+            ContentLocation::Blob => content.as_blob = true,
+        }
     }
-    contents
+    Some(contents)
 }
 
 /// What the object of a manifest holds.
@@ -80,6 +87,7 @@ pub(crate) struct RemoteManifest {
     pub(crate) manifest: Manifest,
     /// The record of a target directory's units.
     pub(crate) record: Option<Vec<u8>>,
+    pub(crate) unique: Vec<UniqueContent>,
     pub(crate) contents: ContentMap,
 }
 
@@ -117,17 +125,18 @@ pub(super) struct WirePlace {
 }
 
 impl RemoteManifest {
-    /// Encodes a manifest whose contents are all in `contents`.
+    /// Encodes a manifest with the contents `unique`, which are all in `contents`.
     pub(crate) fn encode(
         push: &PushId,
         manifest: &Manifest,
         record: Option<&[u8]>,
+        unique: &[UniqueContent],
         contents: &ContentMap,
     ) -> Result<EncodedManifest> {
         let (encoded, _) = manifest.encode()?;
         let mut frames = FrameTable::default();
         let mut places = Vec::new();
-        for unique in unique_contents(manifest) {
+        for unique in unique {
             let content = contents
                 .get(&unique.digest)
                 .ok_or_else(|| Error::defect("a content of the push was not uploaded"))?;
@@ -165,11 +174,10 @@ impl RemoteManifest {
                 Error::Damaged { reason, .. } => damaged(&reason),
                 other => other.into(),
             })?;
-        if !has_one_length_each(&manifest) {
-            return Err(damaged("a content has two lengths"));
-        }
+        let unique =
+            unique_contents(&manifest).ok_or_else(|| damaged("a content has two lengths"))?;
         let contents = wire
-            .contents(&unique_contents(&manifest), &record.segments)
+            .contents(&unique, &record.segments)
             .ok_or_else(|| damaged("its places are impossible"))?;
         let units = wire
             .record
@@ -178,6 +186,7 @@ impl RemoteManifest {
         Ok(Self {
             manifest,
             record: units,
+            unique,
             contents,
         })
     }
@@ -401,6 +410,8 @@ mod tests {
                 digest: Digest::of(&n.to_le_bytes()),
                 length: *length,
                 leaf: LeafId(n),
+                in_pack: true,
+                as_blob: false,
             })
             .collect();
         wire.contents(&unique, &segments())

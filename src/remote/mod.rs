@@ -56,6 +56,6 @@ pub use gc::{RemoteGcOptions, RemoteGcStats, SHORTEST_GRACE};
 pub use name::Trust;
 pub use pull::PullStats;
 pub use push::{PushOutcome, PushStats};
-pub use settings::remote_of_machine;
+pub use settings::remote_url;
 pub use status::{RemoteEntry, RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport};
 pub use tier::RemoteTier;

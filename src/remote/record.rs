@@ -3,6 +3,8 @@
 //! A record is written last and never changed. Its checksum covers its other fields; it names the
 //! manifest and the segments by digests.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::{RemoteError, RemoteResult};
@@ -49,16 +51,16 @@ pub(crate) struct SegmentReference {
 }
 
 #[derive(Serialize, Deserialize)]
-struct SealedRecord {
+struct SealedRecord<'r> {
     #[serde(flatten)]
-    record: RemoteRecord,
+    record: Cow<'r, RemoteRecord>,
     checksum: Digest,
 }
 
 impl RemoteRecord {
     pub(crate) fn encode(&self) -> crate::error::Result<Vec<u8>> {
         let sealed = SealedRecord {
-            record: self.clone(),
+            record: Cow::Borrowed(self),
             checksum: self.checksum()?,
         };
         serde_json::to_vec(&sealed).map_err(Error::defect)
@@ -82,6 +84,7 @@ impl RemoteRecord {
             });
         }
         let SealedRecord { record, checksum } = serde_json::from_slice(bytes).map_err(damaged)?;
+        let record = record.into_owned();
         if record.checksum()? != checksum {
             return Err(RemoteError::damaged(name, "its checksum is wrong"));
         }

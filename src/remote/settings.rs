@@ -20,8 +20,24 @@ struct MachineConfig {
     remote: Option<String>,
 }
 
+/// The URL of the remote to use: `named`, which an argument, input or variable gave, or else that of
+/// the machine. None if there is none, or if it is `none`.
+pub fn remote_url(
+    named: Option<&str>,
+    cache_root: &Path,
+    namespace: &dyn Namespace,
+) -> Result<Option<String>> {
+    let url = match named {
+        Some(url) => Some(url.to_owned()),
+        None => remote_of_machine(cache_root, namespace)?,
+    };
+    let url = url.as_deref().map(str::trim);
+    let url = url.filter(|url| !matches!(*url, "" | "none"));
+    Ok(url.map(str::to_owned))
+}
+
 /// The text of the setting; the file in the cache root comes before that of the user.
-pub fn remote_of_machine(cache_root: &Path, namespace: &dyn Namespace) -> Result<Option<String>> {
+fn remote_of_machine(cache_root: &Path, namespace: &dyn Namespace) -> Result<Option<String>> {
     let in_root = layout::machine_config(cache_root);
     for name in [&in_root, Path::new(USER_FILE)] {
         // A home directory that is unknown has no file.
@@ -76,7 +92,7 @@ mod tests {
     use crate::fs::Local;
 
     #[test]
-    fn a_file_that_others_may_write_is_refused() {
+    fn a_name_comes_before_the_file_and_a_file_that_others_may_write_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         files::write_new(&path, 0o644, b"remote = \"s3://bucket\"").unwrap();
@@ -85,6 +101,10 @@ mod tests {
         let (_, stat) = files::read_with_stat(&path, 100).unwrap().unwrap();
         assert!(check_owner(&path, &Stat { uid: 5, ..stat }, 6).is_err());
         assert!(check_owner(&path, &Stat { uid: 0, ..stat }, 6).is_ok());
+        let choose = |named| remote_url(named, dir.path(), &Local::new(None)).unwrap();
+        assert_eq!(choose(None).as_deref(), Some("s3://bucket"));
+        assert_eq!(choose(Some(" s3://named ")).as_deref(), Some("s3://named"));
+        assert_eq!([choose(Some("")), choose(Some("none"))], [None, None]);
         for mode in [0o664, 0o646] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             assert!(read().is_err(), "{mode:o}");

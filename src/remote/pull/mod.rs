@@ -8,25 +8,24 @@
 mod download;
 mod plan;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::fmt::human;
 use crate::fs::{volume, wait_for_lock};
 use crate::monitor::{Monitor, Stage};
 use crate::remote::client::RemoteClient;
 use crate::remote::error::{RemoteError, RemoteResult};
-use crate::remote::manifest::{RemoteManifest, UniqueContent, unique_contents};
+use crate::remote::manifest::RemoteManifest;
 use crate::remote::name::GroupName;
 use crate::remote::record::RemoteRecord;
 use crate::store::lock::SharedLock;
 use crate::store::pack::LARGEST_CONTENT;
 use crate::store::save::{ContentWriter, PackSlot};
-use crate::store::{Entry, EntryId, Store};
+use crate::store::{Entry, Store};
 use crate::tree::manifest::Manifest;
-use crate::tree::{Content, ContentLocation, FileData, LeafKind, Tree};
+use crate::tree::{Content, ContentLocation, LeafKind};
 use download::{DownloadTarget, PackSlots, download};
 use plan::{WantedContent, units};
 
@@ -55,7 +54,7 @@ pub(crate) struct PullRequest<'a> {
 }
 
 /// Pulls the entry of a record. If another process pulls the same one, waits for that instead.
-pub(crate) fn pull(request: PullRequest<'_>) -> RemoteResult<(EntryId, PullStats)> {
+pub(crate) fn pull(request: PullRequest<'_>) -> RemoteResult<PullStats> {
     let start = Instant::now();
     let PullRequest {
         store,
@@ -73,7 +72,7 @@ pub(crate) fn pull(request: PullRequest<'_>) -> RemoteResult<(EntryId, PullStats
     let is_newer =
         |local: &Entry| local.group == record.entry.group && local.created >= record.entry.created;
     match store.read_entry(&id) {
-        Ok(Some(local)) if is_newer(&local) => return Ok((id, PullStats::default())),
+        Ok(Some(local)) if is_newer(&local) => return Ok(PullStats::default()),
         Err(error) if !error.is_damage() => return Err(error.into()),
         _ => {}
     }
@@ -81,8 +80,7 @@ pub(crate) fn pull(request: PullRequest<'_>) -> RemoteResult<(EntryId, PullStats
     let writer = ContentWriter::begin(store, lock)?;
     writer.find_existing_packs()?;
     let (slots, mut stats) = fetch_contents(&request, &remote, &writer)?;
-    let manifest = &remote.manifest;
-    let located = locate(manifest.clone(), &writer, &slots)?;
+    let located = locate(remote.manifest, &writer, &slots)?;
     let finished = writer.finish()?;
     let manifest = Manifest {
         packs: located
@@ -104,7 +102,7 @@ pub(crate) fn pull(request: PullRequest<'_>) -> RemoteResult<(EntryId, PullStats
         ..record.entry.clone()
     })?;
     stats.elapsed = start.elapsed();
-    Ok((id, stats))
+    Ok(stats)
 }
 
 fn read_manifest(request: &PullRequest<'_>) -> RemoteResult<RemoteManifest> {
@@ -130,11 +128,9 @@ fn fetch_contents(
 ) -> RemoteResult<(PackSlots, PullStats)> {
     let mut wanted = Vec::new();
     let mut stats = PullStats::default();
-    let places = ContentPlaces::of(&remote.manifest.tree);
-    for unique in unique_contents(&remote.manifest) {
-        let (in_pack, as_blob) = places.of_content(&unique);
-        let in_pack = in_pack && writer.packed(&unique.digest, unique.length).is_none();
-        let as_blob = as_blob && !writer.has_blob(&unique.digest, unique.length);
+    for unique in &remote.unique {
+        let in_pack = unique.in_pack && writer.packed(&unique.digest, unique.length).is_none();
+        let as_blob = unique.as_blob && !writer.has_blob(&unique.digest, unique.length);
         if !in_pack && !as_blob {
             stats.reused_bytes += unique.length;
             continue;
@@ -187,47 +183,6 @@ fn check_space(request: &PullRequest<'_>, wanted: &[WantedContent]) -> RemoteRes
         needed: human::bytes(needed),
         free: human::bytes(free),
     })
-}
-
-/// Which contents a tree has in packs, and which as blobs.
-struct ContentPlaces {
-    in_packs: HashSet<Digest>,
-    blobs: HashSet<Digest>,
-}
-
-impl ContentPlaces {
-    fn of(tree: &Tree) -> Self {
-        let mut places = Self {
-            in_packs: HashSet::new(),
-            blobs: HashSet::new(),
-        };
-        for content in tree
-            .leaves()
-            .iter()
-            .filter_map(|leaf| content_of(&leaf.kind))
-        {
-            match content.location {
-                ContentLocation::Pack(_) => places.in_packs.insert(content.digest),
-                ContentLocation::Blob => places.blobs.insert(content.digest),
-            };
-        }
-        places
-    }
-
-    /// Whether the content is in packs, and whether it is a blob.
-    fn of_content(&self, unique: &UniqueContent) -> (bool, bool) {
-        (
-            self.in_packs.contains(&unique.digest),
-            self.blobs.contains(&unique.digest),
-        )
-    }
-}
-
-fn content_of(kind: &LeafKind) -> Option<Content> {
-    match kind {
-        LeafKind::File(FileData { content, .. }) => *content,
-        LeafKind::Symlink(_) | LeafKind::HardLink(_) => None,
-    }
 }
 
 /// A manifest whose contents are in the packs with these slots.

@@ -23,7 +23,7 @@ use crate::remote::client::{ListedObject, PendingRange, RemoteClient};
 use crate::remote::error::{RemoteError, RemoteResult};
 use crate::remote::lookup::{GroupListing, newest_records};
 use crate::remote::manifest::{
-    ContentMap, RemoteContent, RemoteFrame, RemoteManifest, unique_contents,
+    ContentMap, RemoteContent, RemoteFrame, RemoteManifest, UniqueContent, unique_contents,
 };
 use crate::remote::name::{GroupName, PushId, Trust, key_id};
 use crate::remote::record::{RemoteRecord, SegmentReference, VERSION};
@@ -110,7 +110,10 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     }
     records.extend(newest_records(client, &listing.without(&of_key), monitor)?);
     let manifest = store.read_manifest(&entry.manifest)?;
-    let contents = unique_contents(&manifest);
+    let contents = unique_contents(&manifest).ok_or_else(|| {
+        let path = store.layout().manifest(&entry.manifest);
+        Error::damaged(&path, "a content has two lengths")
+    })?;
     let known = known_contents(&request, &group, &listing, &records)?;
     let mut map = reused(&contents, &known);
     drop(known);
@@ -119,7 +122,7 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
         .iter()
         .filter(|unique| !map.contains_key(&unique.digest))
         .collect();
-    let bytes = |unique: &&crate::remote::manifest::UniqueContent| unique.length;
+    let bytes = |unique: &&UniqueContent| unique.length;
     monitor.begin(Stage::Pushing, missing.iter().map(bytes).sum());
     let leaves: Vec<_> = missing.iter().map(|unique| unique.leaf).collect();
     let batches = store.locate(&manifest, &leaves)?;
@@ -141,7 +144,8 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
         Some(record) => store.read_record(record).ok(),
         None => None,
     };
-    let encoded = RemoteManifest::encode(&push_id, &manifest, units_record.as_deref(), &map)?;
+    let units_record = units_record.as_deref();
+    let encoded = RemoteManifest::encode(&push_id, &manifest, units_record, &contents, &map)?;
     let record = RemoteRecord {
         format: VERSION,
         push: push_id.clone(),

@@ -125,6 +125,8 @@ mod tests {
             digest: Digest::of(name.as_bytes()),
             length,
             leaf: LeafId(0),
+            in_pack: true,
+            as_blob: false,
         }
     }
 

@@ -74,7 +74,7 @@ fn what_a_pull_request_forges_for_a_branch_is_not_pulled_by_other_pull_requests(
     let remote = Remote::with_client(bucket.client(), Trust::PullRequest);
     assert!(
         remote
-            .pull(&b.store, "linux-1", &Silent)
+            .pull(&b.store, &["linux-1".to_owned()], &Silent)
             .unwrap()
             .is_empty()
     );
@@ -86,7 +86,7 @@ fn what_a_pull_request_forges_for_a_branch_is_not_pulled_by_other_pull_requests(
     }
     assert!(
         remote
-            .pull(&b.store, "linux-1", &Silent)
+            .pull(&b.store, &["linux-1".to_owned()], &Silent)
             .unwrap()
             .is_empty()
     );
@@ -176,9 +176,13 @@ fn a_file_with_another_length_than_its_contents_is_refused() {
         tree.set_file(leaf, 0o644, Timestamp::default(), FileData { size, ..data });
         record.entry.manifest = remote.manifest.encode().unwrap().1;
         let RemoteManifest {
-            manifest, contents, ..
+            manifest,
+            unique,
+            contents,
+            ..
         } = &remote;
-        let encoded = RemoteManifest::encode(&record.push, manifest, None, contents).unwrap();
+        let encoded =
+            RemoteManifest::encode(&record.push, manifest, None, unique, contents).unwrap();
         record.manifest = encoded.reference;
         let digest = name.rsplit('/').next().unwrap();
         let forged = name.replace(digest, &encoded.reference.digest.to_string());
@@ -290,6 +294,8 @@ fn records_that_cannot_be_read_stop_no_command_and_verify_removes_them() {
     let of_bucket = |name: &String| name.split_once("/local-cache-v1/").unwrap().1.to_owned();
     assert_eq!(damaged, wrong.iter().map(of_bucket).collect::<Vec<_>>());
     assert_eq!(verify(false).damaged.len(), 0);
+    // What these records named is unneeded from now on, whatever a run found before.
+    assert_eq!(bucket.names("/unreferenced.json").len(), 0);
     let stats = remote.gc(&gc, &Silent).unwrap();
     assert_eq!((stats.kept_entries, stats.skipped_groups), (1, 0));
 }

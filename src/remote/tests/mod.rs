@@ -367,15 +367,19 @@ fn pull_by_key_makes_local_entries() {
     let remote = Remote::with_client(bucket.client(), Trust::Branch);
     assert!(
         remote
-            .pull(&b.store, "linux-2", &Silent)
+            .pull(&b.store, &["linux-2".to_owned()], &Silent)
             .unwrap()
             .is_empty()
     );
-    let pulled = remote.pull(&b.store, "linux-1", &Silent).unwrap();
+    let pulled = remote
+        .pull(&b.store, &["linux-1".to_owned()], &Silent)
+        .unwrap();
     assert_eq!(pulled.len(), 1);
     assert!(pulled[0].1.downloaded_bytes > 9 << 20);
     assert_eq!(b.store.entry_ids(None).unwrap().len(), 1);
     // Again, there is nothing to do.
-    let again = remote.pull(&b.store, "linux-1", &Silent).unwrap();
+    let again = remote
+        .pull(&b.store, &["linux-1".to_owned()], &Silent)
+        .unwrap();
     assert_eq!(again[0].1.downloaded_bytes, 0);
 }
