@@ -8,7 +8,13 @@ use crate::action::WorkflowContext;
 use crate::fmt::whole_milliseconds;
 use crate::git::Repository;
 use crate::job;
-use crate::stats::event::{CacheEvent, Event, Phase, Run};
+use crate::stats::event::{CacheEvent, Event, Phase, RemoteTraffic, Run};
+
+/// What a command did, for the journal.
+pub(super) struct RecordedWork {
+    pub(super) caches: Vec<CacheEvent>,
+    pub(super) remote: Option<RemoteTraffic>,
+}
 
 /// Records what a command did since `start`. A store without a journal works as well, so a failure
 /// is only logged.
@@ -16,11 +22,12 @@ pub(super) fn record(
     context: &CommandContext<'_>,
     phase: Phase,
     workflow: &WorkflowContext,
-    caches: Vec<CacheEvent>,
+    work: RecordedWork,
     start: Instant,
 ) {
     let event = Event {
-        caches,
+        caches: work.caches,
+        remote: work.remote,
         milliseconds: whole_milliseconds(start.elapsed()),
         ..Event::now(phase, run(context, workflow))
     };

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
-use super::record::record;
+use super::record::{RecordedWork, record};
 use super::save::path_group;
 use super::scope::ScopeArgs;
 use super::second_tier::{CommandTier, SecondTierArgs};
@@ -159,8 +159,11 @@ pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> R
             found: restored.map(FoundEntry::from),
             ..CacheReply::new(PathsTarget::NAME, CacheKind::Path, key)
         };
-        let caches = vec![cache.restore_event()];
-        record(context, Phase::Main, &scopes.workflow, caches, start);
+        let work = RecordedWork {
+            caches: vec![cache.restore_event()],
+            remote: tier.as_ref().and_then(CommandTier::traffic),
+        };
+        record(context, Phase::Main, &scopes.workflow, work, start);
     }
     Ok(args.lookup.exit(is_miss))
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
-use super::record::record;
+use super::record::{RecordedWork, record};
 use super::scope::ScopeArgs;
 use super::second_tier::{CommandTier, SecondTierArgs};
 use super::text::{Rendered, files_and_bytes, one_line};
@@ -91,8 +91,11 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
         saved: Some(outcome.into()),
         ..CacheReply::new(PathsTarget::NAME, CacheKind::Path, key)
     };
-    let caches = cache.save_event().into_iter().collect();
-    record(context, Phase::Post, &scopes.workflow, caches, start);
+    let work = RecordedWork {
+        caches: cache.save_event().into_iter().collect(),
+        remote: tier.as_ref().and_then(CommandTier::traffic),
+    };
+    record(context, Phase::Post, &scopes.workflow, work, start);
     if is_nothing {
         bail!("none of the paths exists, so nothing was saved; check their spelling");
     }

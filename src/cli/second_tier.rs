@@ -20,6 +20,7 @@ use crate::action::console::Mark;
 use crate::ops::second_tier::SecondTier;
 #[cfg(feature = "remote")]
 use crate::remote::RemoteTier as Tier;
+use crate::stats::event::RemoteTraffic;
 
 /// The arguments of all commands that can use a remote.
 #[derive(Debug, Args)]
@@ -49,6 +50,11 @@ impl CommandTier {
         &self.0
     }
 
+    /// What the remote did, for the journal.
+    pub(super) fn traffic(&self) -> Option<RemoteTraffic> {
+        self.0.report().traffic()
+    }
+
     /// Adds what the remote did to the output of a command.
     pub(super) fn report(&self, (text, json): &mut Rendered) {
         let report = self.0.report();
@@ -71,6 +77,10 @@ impl CommandTier {
     }
 
     pub(super) fn second_tier(&self) -> &dyn SecondTier {
+        match self.0 {}
+    }
+
+    pub(super) fn traffic(&self) -> Option<RemoteTraffic> {
         match self.0 {}
     }
 

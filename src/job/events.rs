@@ -12,6 +12,7 @@ use crate::fmt::whole_milliseconds;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, FoundEntry, JobReply, PastRun, SaveReply};
 use crate::job::request::{Job, Task};
+use crate::ops::second_tier::TierReport;
 use crate::stats::event::{self, Arm, CacheEvent, Event, LookupResult};
 use crate::stats::journal::{self, JournalContents, JournalLimits};
 use crate::store::Store;
@@ -61,6 +62,7 @@ fn complete(event: &Event, job: &Job, reply: &JobReply, start: Instant) -> Event
             // Negative if the clock was set back meanwhile: then the duration is unknown.
             u64::try_from(now.saturating_sub(started)).ok()
         }),
+        remote: reply.second_tier.as_ref().and_then(TierReport::traffic),
         error: match &job.task {
             // Main does the same again, and records its error.
             Task::RestoreEarly(_) => None,
@@ -129,6 +131,7 @@ fn with_restore(event: CacheEvent, found: &FoundEntry) -> CacheEvent {
         } else {
             LookupResult::Prefix
         }),
+        from_remote: found.from_remote,
         restored_files: found.files,
         restored_bytes: found.bytes,
         written_bytes: found.written_bytes.min(found.bytes),

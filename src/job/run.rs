@@ -46,8 +46,8 @@ pub fn run_job_with(
         Task::RestoreEarly(_) | Task::Save(_) | Task::Guard => Ok(()),
     };
     reply.error = result.err().map(|error| error.with_advice());
-    housekeeping::after(&context, &mut reply, start);
     reply.second_tier = second_tier.map(SecondTier::report);
+    housekeeping::after(&context, &mut reply, start);
     reply.warnings = collector.into_warnings();
     reply
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::fmt::human::{bytes, elapsed_ms, plural};
 use crate::monitor::Monitor;
+use crate::stats::event::RemoteTraffic;
 use crate::store::lock::SharedLock;
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 
@@ -53,6 +54,18 @@ pub struct TierReport {
     pub requests: u64,
     /// How long restores and saves waited for it.
     pub milliseconds: u64,
+}
+
+impl TierReport {
+    /// For the journal; none if no request was sent.
+    pub(crate) fn traffic(&self) -> Option<RemoteTraffic> {
+        (self.requests > 0).then_some(RemoteTraffic {
+            requests: self.requests,
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+            milliseconds: self.milliseconds,
+        })
+    }
 }
 
 impl fmt::Display for TierReport {

@@ -189,6 +189,13 @@ impl Tally {
         self.figures.removed_entries += event.removed_entries;
         self.figures.freed_bytes = self.figures.freed_bytes.saturating_add(event.freed_bytes);
         self.figures.failures += u64::from(event.error.is_some());
+        let figures = &mut self.figures;
+        let remote = event.remote.unwrap_or_default();
+        figures.received_bytes = figures.received_bytes.saturating_add(remote.received_bytes);
+        figures.sent_bytes = figures.sent_bytes.saturating_add(remote.sent_bytes);
+        figures.remote_milliseconds = figures
+            .remote_milliseconds
+            .saturating_add(remote.milliseconds);
     }
 
     /// A cache with nothing in it, such as that of git in a project without git dependencies, says
@@ -206,6 +213,7 @@ impl Tally {
             Some(LookupResult::Miss) => figures.miss += 1,
             None => {}
         }
+        figures.remote_hits += u64::from(is_hit && cache.from_remote);
         if is_hit {
             self.restores.push(cache.restore_milliseconds);
             let not_copied = cache.restored_bytes.saturating_sub(cache.written_bytes);

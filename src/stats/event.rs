@@ -34,8 +34,21 @@ pub struct Event {
     pub found: Option<LookupResult>,
     /// The run's arm of an experiment.
     pub experiment: Option<Arm>,
+    /// What the phase did with the remote; none if it sent no request.
+    pub remote: Option<RemoteTraffic>,
     /// Why the phase failed, one line.
     pub error: Option<String>,
+}
+
+/// What a phase moved from and to the remote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct RemoteTraffic {
+    pub requests: u64,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    /// How long restores and saves waited for it.
+    pub milliseconds: u64,
 }
 
 /// A phase of a step: before the job's steps, the step itself, after the job's steps.
@@ -97,6 +110,9 @@ pub struct CacheEvent {
     /// None if there was no lookup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hit: Option<LookupResult>,
+    /// Whether the remote had the entry, and the store did not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub from_remote: bool,
     /// Files in the restored entry.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restored_files: u64,
@@ -188,6 +204,8 @@ struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     experiment: Option<Arm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote: Option<RemoteTraffic>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
@@ -227,6 +245,7 @@ impl From<Line> for Event {
             job_status: line.job_status,
             found: line.found,
             experiment: line.experiment,
+            remote: line.remote,
             error: line.error,
         }
     }
@@ -263,6 +282,7 @@ impl From<Event> for Line {
             job_status: event.job_status,
             found: event.found,
             experiment: event.experiment,
+            remote: event.remote,
             error: event.error,
         }
     }
@@ -285,6 +305,11 @@ pub fn now() -> i64 {
         Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

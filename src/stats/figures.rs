@@ -112,6 +112,13 @@ pub struct Figures {
     /// Lookups that found an entry by a prefix of its key.
     pub prefix: u64,
     pub miss: u64,
+    /// Lookups that found their entry on the remote, and not in the store.
+    pub remote_hits: u64,
+    /// Bytes that came from the remote, and went to it.
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    /// How long restores and saves waited for the remote.
+    pub remote_milliseconds: u64,
     pub restores: DurationSummary,
     /// Saves that created an entry.
     pub saves: DurationSummary,

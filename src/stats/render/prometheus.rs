@@ -59,7 +59,12 @@ fn number(value: u64) -> f64 {
 type CounterSpec = (&'static str, &'static str, fn(&Figures) -> f64);
 
 /// Counters with the labels `repository` and `kind`.
-const CELL_COUNTERS: [CounterSpec; 8] = [
+const CELL_COUNTERS: [CounterSpec; 9] = [
+    (
+        "remote_hits_total",
+        "Lookups that found their entry on the remote.",
+        |of| number(of.remote_hits),
+    ),
     ("restores_total", "Number of restores.", |of| {
         number(of.restores.count)
     }),
@@ -93,7 +98,7 @@ const CELL_COUNTERS: [CounterSpec; 8] = [
 ];
 
 /// Counters with the label `repository`.
-const REPOSITORY_COUNTERS: [CounterSpec; 5] = [
+const REPOSITORY_COUNTERS: [CounterSpec; 8] = [
     ("jobs_total", "Finished jobs.", |of| number(of.jobs.count)),
     (
         "job_seconds_total",
@@ -107,6 +112,21 @@ const REPOSITORY_COUNTERS: [CounterSpec; 5] = [
         number(of.freed_bytes)
     }),
     ("failures_total", "Failed phases.", |of| number(of.failures)),
+    (
+        "remote_received_bytes_total",
+        "Bytes that came from the remote.",
+        |of| number(of.received_bytes),
+    ),
+    (
+        "remote_sent_bytes_total",
+        "Bytes that went to the remote.",
+        |of| number(of.sent_bytes),
+    ),
+    (
+        "remote_seconds_total",
+        "Time in which restores and saves waited for the remote.",
+        |of| number(of.remote_milliseconds) / 1000.0,
+    ),
 ];
 
 fn seconds(spread: &DurationSummary) -> f64 {

@@ -141,6 +141,21 @@ fn write_summary(total: &Figures, out: &mut String) -> std::fmt::Result {
 
 /// Lines that are skipped if there is nothing to count.
 fn write_optional_totals(total: &Figures, out: &mut String) -> std::fmt::Result {
+    if (
+        total.remote_milliseconds,
+        total.received_bytes,
+        total.sent_bytes,
+    ) != (0, 0, 0)
+    {
+        let entries = plural(total.remote_hits, "entry", "entries");
+        writeln!(
+            out,
+            "remote      {entries} found there; {} received, {} sent in {}",
+            bytes(total.received_bytes),
+            bytes(total.sent_bytes),
+            elapsed_ms(total.remote_milliseconds)
+        )?;
+    }
     if total.jobs.count > 0 {
         writeln!(out, "durations   {}", spread(&total.jobs))?;
     }

@@ -44,6 +44,16 @@ fn another_machine_restores_what_one_saved() {
     assert_eq!(restored["cache-hit"], "exact");
     assert_eq!(restored["remote"]["pulled-entries"], 1);
     rsync_sees_no_difference(&tree, &job_b.join("tree"));
+    let stats = server.run(&b, &job_b, &["stats", "--json"]).succeeded();
+    let total = &stats.json()["total"];
+    assert_eq!(
+        (&total["remote-hits"], &total["prefix"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(
+        total["received-bytes"],
+        restored["remote"]["received-bytes"]
+    );
     // The entry is local now.
     let again = server.run(&b, &job_b, &restore).succeeded().json();
     assert_eq!(again["remote"]["requests"], 0);

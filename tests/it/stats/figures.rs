@@ -2,7 +2,7 @@
 
 use local_cache::fmt::screen::Screen;
 use local_cache::stats::aggregate::aggregate;
-use local_cache::stats::event::{Arm, Event, LookupResult};
+use local_cache::stats::event::{Arm, Event, LookupResult, RemoteTraffic};
 use local_cache::stats::journal::JournalContents;
 use local_cache::stats::render::{prometheus, text};
 
@@ -85,6 +85,45 @@ fn lookups_bytes_and_times_are_counted_by_repository_kind_and_day() {
         ]
     );
     assert_eq!(stats.disk.unwrap().used_percent, 40);
+}
+
+#[test]
+fn what_came_from_the_remote_is_counted_by_hits_bytes_and_time() {
+    let mut pulled = restored("acme/widget", "target", LookupResult::Prefix, 1000);
+    pulled.caches[0].from_remote = true;
+    let mut saved = ended("acme/widget", 1, 60_000, Some(400));
+    for (event, received_bytes, sent_bytes) in [(&mut pulled, 700, 0), (&mut saved, 20, 300)] {
+        event.remote = Some(RemoteTraffic {
+            requests: 5,
+            received_bytes,
+            sent_bytes,
+            milliseconds: 1500,
+        });
+    }
+    let local = restored("acme/widget", "target", LookupResult::Exact, 1000);
+    let only_local = aggregate(&read(vec![local.clone()]), None);
+    let shown = text::render(&only_local, Screen::default());
+    assert!(!shown.contains("\nremote "), "{shown}");
+    let stats = aggregate(&read(vec![local, pulled, saved]), None);
+    let figures = [&stats.total, &stats.repositories[0].figures];
+    for of in figures {
+        assert_eq!((of.remote_hits, of.remote_milliseconds), (1, 3000));
+        assert_eq!((of.received_bytes, of.sent_bytes), (720, 300));
+    }
+    assert_eq!(stats.cells[0].figures.remote_hits, 1);
+    let shown = text::render(&stats, Screen::default());
+    let line = shown.lines().find(|line| line.starts_with("remote "));
+    let expected = "remote      1 entry found there; 720 B received, 300 B sent in 3.0 s";
+    assert_eq!(line, Some(expected), "{shown}");
+    let metrics = prometheus::render(&stats);
+    for line in [
+        r#"local_cache_remote_hits_total{repository="acme/widget",kind="target"} 1"#,
+        r#"local_cache_remote_received_bytes_total{repository="acme/widget"} 720"#,
+        r#"local_cache_remote_sent_bytes_total{repository="acme/widget"} 300"#,
+        r#"local_cache_remote_seconds_total{repository="acme/widget"} 3"#,
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line}\n{metrics}");
+    }
 }
 
 #[test]
