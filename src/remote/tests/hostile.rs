@@ -122,6 +122,8 @@ fn an_entry_of_a_newer_version_is_a_miss_and_is_never_removed() {
     };
     let report = remote.verify(options, &Silent).unwrap();
     assert_eq!((report.newer, report.damaged.len()), (1, 0));
+    let status = remote.status(&Silent).unwrap();
+    assert_eq!((status.newer, status.damaged), (1, 0));
     let gc = RemoteGcOptions {
         policy: RetentionPolicy {
             keep: CacheKind::ALL.map(|kind| (kind, 0)).into(),
