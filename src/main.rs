@@ -105,13 +105,15 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// Libraries log only warnings and errors: at finer levels, those for HTTP log headers with
+/// Libraries log only warnings and errors, and only if the variable asks for them: what fails in a
+/// library is in a message of this program. At finer levels, those for HTTP log headers with
 /// credentials.
 fn start_logging() {
     let is_shown = |record: &log::Record<'_>| {
         record.level() <= log::Level::Warn || record.target().starts_with("local_cache")
     };
-    env_logger::Builder::from_env(env_logger::Env::new().filter_or("LOCAL_CACHE_LOG", "warn"))
+    let levels = env_logger::Env::new().filter_or("LOCAL_CACHE_LOG", "local_cache=warn");
+    env_logger::Builder::from_env(levels)
         .format(move |out, record| {
             use io::Write;
             if !is_shown(record) {

@@ -3,8 +3,6 @@
 //! Texts of the server and of `object_store` are searched for known codes and not passed on: they
 //! can hold ids of keys and whole XML documents.
 
-use std::error::Error as _;
-
 use crate::error::Error;
 
 pub(crate) type RemoteResult<T> = std::result::Result<T, RemoteError>;
@@ -23,6 +21,8 @@ pub(crate) enum RemoteError {
     NoBucket { place: String, bucket: String },
     #[error("the remote {place} refuses the credentials: {reason}")]
     Credentials { place: String, reason: &'static str },
+    #[error("the remote {place} has a certificate that cannot be trusted: {reason}")]
+    Certificate { place: String, reason: &'static str },
     #[error("the remote {place} does not permit to {action}")]
     Forbidden { place: String, action: &'static str },
     #[error(
@@ -92,6 +92,9 @@ impl RemoteError {
             Self::NoBucket { .. } => "create the bucket, or correct its name in the remote's URL",
             Self::Credentials { .. } => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the variables of a role"
+            }
+            Self::Certificate { .. } => {
+                "give the server a valid one, and name that of its CA with the option ca-file"
             }
             Self::Forbidden { .. } => {
                 "let the bucket's policy allow it (docs/remote.md), or use push=never to only read"
@@ -166,6 +169,13 @@ pub(super) fn classify(error: &object_store::Error, target: RequestTarget<'_>) -
     if let Some((_, reason)) = credentials.into_iter().find(|(code, _)| has(code)) {
         return RemoteError::Credentials { place, reason };
     }
+    let cause = deepest_cause(error);
+    if let Some((_, found)) = cause.split_once("invalid peer certificate: ") {
+        return RemoteError::Certificate {
+            place,
+            reason: certificate_reason(found),
+        };
+    }
     // The object ends before the range that was asked for.
     if has("status code: 416") || has("but object was only") {
         return RemoteError::damaged(target.object, "it is too short");
@@ -186,26 +196,43 @@ pub(super) fn classify(error: &object_store::Error, target: RequestTarget<'_>) -
         },
         _ => RemoteError::Outage {
             place,
-            reason: outage_reason(error, &text),
+            reason: outage_reason(&cause, &text),
         },
     }
 }
 
+/// The last source of an error, which says what happened on the socket.
+fn deepest_cause(error: &object_store::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}
+
+/// Why rustls refuses a certificate, by the text of its error.
+fn certificate_reason(found: &str) -> &'static str {
+    let reasons = [
+        ("UnknownIssuer", "no CA that is trusted here signed it"),
+        (
+            "CaUsedAsEndEntity",
+            "it is the certificate of a CA (CA:TRUE), and not one of a server",
+        ),
+        ("expired", "it has expired"),
+        ("not valid for name", "it is for another host name"),
+        ("not valid yet", "it is not valid yet"),
+    ];
+    let known = reasons.into_iter().find(|(text, _)| found.contains(text));
+    known.map_or("it is not valid", |(_, reason)| reason)
+}
+
 /// What is known of an outage, in a few words.
-fn outage_reason(error: &object_store::Error, text: &str) -> String {
+fn outage_reason(cause: &str, text: &str) -> String {
     if let Some((_, status)) = text.split_once("status code: ") {
         let status = status.split(':').next().unwrap_or_default();
         return format!("the server answered {}", status.trim());
     }
-    let mut deepest: &dyn std::error::Error = error;
-    // `source` of the outermost error is the next one; the last says what happened on the socket.
-    let mut source = error.source();
-    while let Some(next) = source {
-        deepest = next;
-        source = next.source();
-    }
-    let reason = deepest.to_string();
-    let reason = reason.split(" (os error").next().unwrap_or_default();
+    let reason = cause.split(" (os error").next().unwrap_or_default();
     // An address can hold a token of the service that gives out credentials.
     if reason.contains("://") {
         return "a request failed".to_owned();
@@ -257,6 +284,10 @@ mod tests {
             (
                 "Server returned non-2xx status code: 416 Requested Range Not Satisfiable: <xml>",
                 "branch/x on the remote is damaged: it is too short",
+            ),
+            (
+                "invalid peer certificate: UnknownIssuer",
+                "no CA that is trusted here signed it; give the server",
             ),
             (
                 "Wanted range starting at 20, but object was only 10 bytes long",

@@ -6,6 +6,7 @@ mod commands;
 mod failures;
 mod policies;
 mod proxy;
+mod tls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
