@@ -1,6 +1,7 @@
 //! What the remote has of one group: one list, then the newest records.
 
 use crate::digest::Digest;
+use crate::error::Error;
 use crate::monitor::Monitor;
 use crate::remote::client::{ListedObject, PendingRange, RemoteClient};
 use crate::remote::error::{RemoteError, RemoteResult};
@@ -96,7 +97,7 @@ pub(crate) fn newest_records(
             Ok(record) => records.push(record),
             // Garbage collection removed it meanwhile.
             Err(RemoteError::Missing { .. }) => {}
-            Err(error) => monitor.warn(&crate::error::Error::from(error).with_advice()),
+            Err(error) => monitor.warn(&Error::from(error).with_advice()),
         }
     }
     Ok(records)

@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::error::{RemoteError, RemoteResult};
-use super::name::PushId;
+use super::name::{PushId, key_id};
 use crate::digest::Digest;
-use crate::error::Error;
-use crate::store::{Entry, EntryGroup};
+use crate::error::{Error, Result};
+use crate::store::{Entry, EntryGroup, layout};
 
 /// The version of records, manifests and segments on the remote.
 pub(crate) const VERSION: u32 = 1;
@@ -58,7 +58,7 @@ struct SealedRecord<'r> {
 }
 
 impl RemoteRecord {
-    pub(crate) fn encode(&self) -> crate::error::Result<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let sealed = SealedRecord {
             record: Cow::Borrowed(self),
             checksum: self.checksum()?,
@@ -91,7 +91,7 @@ impl RemoteRecord {
         if !record.has_possible_sizes() {
             return Err(RemoteError::damaged(name, "it claims an impossible size"));
         }
-        let named = super::name::key_id(&record.entry.group, &record.entry.key);
+        let named = key_id(&record.entry.group, &record.entry.key);
         let expected = format!("/{named}-{}.json", record.push);
         if !name.ends_with(&expected) {
             return Err(RemoteError::damaged(
@@ -99,11 +99,11 @@ impl RemoteRecord {
                 "it is not the record that its name says",
             ));
         }
-        if record.entry.format > crate::store::layout::VERSION {
+        if record.entry.format > layout::VERSION {
             return Err(RemoteError::Newer {
                 object: name.to_owned(),
                 found: record.entry.format,
-                supported: crate::store::layout::VERSION,
+                supported: layout::VERSION,
             });
         }
         Ok(record)
@@ -127,7 +127,7 @@ impl RemoteRecord {
         segments.fold(self.manifest.bytes, u64::saturating_add)
     }
 
-    fn checksum(&self) -> crate::error::Result<Digest> {
+    fn checksum(&self) -> Result<Digest> {
         serde_json::to_vec(self)
             .map(|bytes| Digest::of(&bytes))
             .map_err(Error::defect)
@@ -138,7 +138,7 @@ impl RemoteRecord {
 pub(super) mod tests {
     use super::*;
     use crate::fs::Timestamp;
-    use crate::remote::name::{GroupName, Trust, key_id};
+    use crate::remote::name::{GroupName, Trust};
     use crate::store::CacheKind;
 
     pub(in crate::remote) fn record(key: &str, created: i64, segments: &[Digest]) -> RemoteRecord {

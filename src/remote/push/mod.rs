@@ -32,7 +32,7 @@ use crate::store::lock::SharedLock;
 use crate::store::{Entry, Store};
 use crate::tree::apply::ContentSource as _;
 use crate::tree::manifest::Manifest;
-use crate::tree::{Content, LeafKind};
+use crate::tree::{Content, LeafId, LeafKind};
 use plan::{reused, units};
 use upload::{UploadTarget, upload};
 
@@ -187,7 +187,7 @@ pub(crate) fn write_record(
     .into())
 }
 
-fn digest_of(manifest: &Manifest, leaf: crate::tree::LeafId) -> Option<Digest> {
+fn digest_of(manifest: &Manifest, leaf: LeafId) -> Option<Digest> {
     match &manifest.tree[leaf].kind {
         LeafKind::File(file) => file.content.map(|Content { digest, .. }| digest),
         LeafKind::Symlink(_) | LeafKind::HardLink(_) => None,

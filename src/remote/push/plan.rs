@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::remote::manifest::{ContentMap, UniqueContent};
 use crate::remote::record::SegmentReference;
 use crate::store::pack::LARGEST_CONTENT;
+use crate::tree::LeafId;
 use crate::tree::apply::Batch;
 
 /// Small contents in one frame, in bytes: enough to compress well, little enough to fetch for one
@@ -78,7 +79,7 @@ pub(super) fn reused(contents: &[UniqueContent], known: &ContentMap) -> ContentM
 /// Divides contents among units. `digest_of` tells the content of a leaf.
 pub(super) fn units(
     batches: &[Batch],
-    digest_of: impl Fn(crate::tree::LeafId) -> Option<Digest>,
+    digest_of: impl Fn(LeafId) -> Option<Digest>,
 ) -> Vec<UploadUnit> {
     let mut units = Vec::new();
     let mut small: Vec<LocalContent> = Vec::new();
@@ -117,7 +118,6 @@ mod tests {
     use super::*;
     use crate::remote::manifest::{RemoteContent, RemoteFrame};
     use crate::remote::segment::FrameRange;
-    use crate::tree::LeafId;
     use crate::tree::apply::BatchItem;
 
     fn unique(name: &str, length: u64) -> UniqueContent {
