@@ -42,15 +42,24 @@ impl RemoteConfig {
     /// Parses the text of `--remote`. The error says what is wrong and what is allowed, in one
     /// line without the text itself, which may hold a secret in the wrong place.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        // Before the URL is parsed: the host of another scheme may be in any script, and the parser has
+        // no tables for other scripts.
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+        match scheme {
+            Some(scheme) if scheme.eq_ignore_ascii_case("s3") => {}
+            Some(scheme) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                return Err(format!(
+                    "the remote begins with {scheme}://; only s3://bucket/prefix is supported"
+                ));
+            }
+            _ => {
+                return Err("the remote is not a URL; write it like s3://bucket/prefix".to_owned());
+            }
+        }
         let url = Url::parse(text).map_err(|error| {
             format!("the remote is not a URL ({error}); write it like s3://bucket/prefix")
         })?;
-        if url.scheme() != "s3" {
-            return Err(format!(
-                "the remote begins with {}://; only s3://bucket/prefix is supported",
-                url.scheme()
-            ));
-        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(
                 "the remote has a user or password; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
@@ -91,15 +100,7 @@ impl RemoteConfig {
         let wrong = |allowed: &str| format!("the remote's option {name} is {value:?}; {allowed}");
         match name {
             "endpoint" => {
-                let is_server = Url::parse(value).is_ok_and(|url| {
-                    matches!(url.scheme(), "http" | "https")
-                        && url.has_host()
-                        && url.username().is_empty()
-                        && url.password().is_none()
-                        && url.query().is_none()
-                        && url.fragment().is_none()
-                });
-                if !is_server {
+                if !is_server(value) {
                     // The value may hold a password.
                     return Err(
                         "the remote's option endpoint is not a server; write it like https://s3.example:9000"
@@ -162,6 +163,22 @@ impl RemoteConfig {
 
 /// The rules of AWS for names of buckets, which other servers share:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
+/// Whether a text is the URL of a server, without anything that does not belong there.
+fn is_server(text: &str) -> bool {
+    // The parser has no tables for other scripts.
+    if !text.is_ascii() {
+        return false;
+    }
+    Url::parse(&text.to_ascii_lowercase()).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
+}
+
 fn valid_bucket(name: &str) -> Result<String, String> {
     let allowed = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_')
@@ -230,7 +247,12 @@ mod tests {
     fn what_cannot_be_understood_is_named() {
         let cases = [
             ("bucket", "not a URL"),
+            ("s3:bucket", "not a URL"),
+            ("my secret://bucket", "not a URL"),
+            ("ws:/r\tX\u{fffd}", "not a URL"),
             ("https://bucket/x", "https://"),
+            ("https://XN--\u{c4}/x", "https://"),
+            ("s3://b\u{c4}cket", "name of a bucket"),
             ("s3:///prefix", "name of a bucket"),
             ("s3://Bucket", "name of a bucket"),
             ("s3://my-bucket:9000", "?endpoint="),
@@ -239,6 +261,7 @@ mod tests {
             ("s3://my-bucket/a#b", "`#`"),
             ("s3://my-bucket?endpoint=s3.example:9000", "endpoint"),
             ("s3://my-bucket?endpoint=ftp://s3.example", "endpoint"),
+            ("s3://my-bucket?endpoint=https://S3.%C3%84", "endpoint"),
             ("s3://my-bucket?region=", "region"),
             ("s3://my-bucket?push=later", "use wait or never"),
             ("s3://my-bucket?timeout=2", "timeout"),
