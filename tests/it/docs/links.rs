@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::repository::{below, root};
+use crate::support::repository::{below, below_recursively, root};
 
 fn documents() -> Vec<PathBuf> {
     [below(".", "md"), below("docs", "md"), below("bench", "md")].concat()
@@ -104,6 +104,34 @@ fn every_file_that_a_document_names_exists() {
         }
     }
     assert!(seen > 3, "{seen}");
+}
+
+#[test]
+fn every_test_that_the_promises_of_security_name_exists() {
+    let sources = ["src", "tests"].map(|directory| below_recursively(directory, "rs"));
+    let sources: String = sources
+        .concat()
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let quoted = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let is_test = |name: &&str| {
+        name.contains('_')
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let mut seen = 0;
+    for name in quoted.filter(is_test) {
+        let is_function = sources.contains(&format!("fn {name}("));
+        // Of a table that a macro turns into tests.
+        let is_row = sources.contains(&format!("    {name}: "));
+        assert!(is_function || is_row, "{name}");
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen}");
 }
 
 #[test]
