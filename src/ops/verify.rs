@@ -42,10 +42,9 @@ pub fn repair_damage(
             store.remove_damaged_record(&gc_lock, path)?;
         }
     }
-    for (id, _) in &report.damaged {
-        if store.is_still_damaged(&gc_lock, id, monitor)? {
-            store.quarantine(&gc_lock, id)?;
-        }
+    let found = report.damaged.iter().map(|(id, _)| id);
+    for id in store.still_damaged(&gc_lock, found, monitor)? {
+        store.quarantine(&gc_lock, &id)?;
     }
     store.collect_garbage(&gc_lock, monitor)
 }

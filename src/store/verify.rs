@@ -53,6 +53,7 @@ enum VerifiedEntry {
     Gone,
 }
 
+#[derive(PartialEq, Eq, Hash)]
 enum ContentFile {
     Pack(Digest),
     Blob(Digest),
@@ -111,29 +112,37 @@ impl Store {
         Ok(report)
     }
 
-    /// Whether an entry is damaged now. Reads all its contents.
-    pub(crate) fn is_still_damaged(
+    /// Those of some entries that are damaged now. Reads the files that they need, each one once.
+    pub(crate) fn still_damaged<'i>(
         &self,
         _lock: &GcLock,
-        id: &EntryId,
+        ids: impl IntoIterator<Item = &'i EntryId>,
         monitor: &dyn Monitor,
-    ) -> Result<bool> {
-        let verify = || {
-            let entry = self.read_entry(id)?;
-            let content_files = match &entry {
-                Some(entry) => self.content_files_of(&entry.manifest)?,
-                None => Vec::new(),
-            };
-            let contents = self.verify_files(&content_files, monitor)?;
-            self.verify_entry(entry, &contents)
-        };
-        match verify() {
-            Ok(_) => Ok(false),
-            Err(error) if error.is_damage() => Ok(true),
-            // Unreadable, which says nothing about the contents.
-            Err(error) if self.is_unreadable(&error) => Ok(false),
-            Err(error) => Err(error),
+    ) -> Result<Vec<EntryId>> {
+        let mut content_files = HashSet::new();
+        let mut entries = Vec::new();
+        for id in ids {
+            let entry = self.read_entry(id).and_then(|entry| {
+                if let Some(entry) = &entry {
+                    content_files.extend(self.content_files_of(&entry.manifest)?);
+                }
+                Ok(entry)
+            });
+            entries.push((id, entry));
         }
+        let content_files: Vec<_> = content_files.into_iter().collect();
+        monitor.begin(Stage::Verifying, self.total_bytes(&content_files));
+        let contents = self.verify_files(&content_files, monitor)?;
+        let mut damaged = Vec::new();
+        for (id, entry) in entries {
+            match entry.and_then(|entry| self.verify_entry(entry, &contents)) {
+                Err(error) if error.is_damage() => damaged.push(id.clone()),
+                // What can't be read now says nothing about the contents.
+                Err(error) if !self.is_unreadable(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(damaged)
     }
 
     /// The files that hold the contents of a manifest, as far as they exist.

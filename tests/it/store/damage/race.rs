@@ -2,6 +2,7 @@
 //! neither reported nor quarantined.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use local_cache::monitor::{Monitor, Silent, Stage};
 use local_cache::ops::entries::list;
@@ -23,6 +24,16 @@ impl Monitor for SavesMeanwhile<'_> {
         if stage == Stage::Verifying {
             save(self.0, 2);
         }
+    }
+}
+
+/// Counts the bytes that are read.
+#[derive(Default)]
+struct CountsBytes(AtomicU64);
+
+impl Monitor for CountsBytes {
+    fn advance(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -107,6 +118,25 @@ fn a_repair_quarantines_what_is_still_damaged() {
         assert_eq!(files_in(&sandbox.store().join("entries")).len(), 0, "{dir}");
         sandbox.verify().succeeded();
     }
+}
+
+#[test]
+fn a_repair_reads_what_several_damaged_entries_need_once() {
+    let sandbox = Sandbox::new();
+    save(&sandbox, 1);
+    let job = sandbox.path("job-1");
+    for key in ["b", "c", "d"] {
+        sandbox.save(&job, key).succeeded();
+    }
+    damage(&sandbox, "packs");
+    let store = open(&sandbox);
+    let report = report(&store);
+    assert_eq!(report.damaged.len(), 4, "{report:?}");
+    let counts = CountsBytes::default();
+    repair_damage(&store, &report, &counts).unwrap();
+    let read = counts.0.into_inner();
+    assert!((300 << 10..600 << 10).contains(&read), "{read}");
+    assert_eq!(files_in(&sandbox.store().join("entries")).len(), 0);
 }
 
 #[test]
