@@ -225,8 +225,8 @@ inputs! {
     VERIFY = InputSpec::new("verify", "true", RESTORING,
         "Whether to check the digests of contents while restoring.");
     TIMEOUT = InputSpec::new("timeout", "10m", ALL_ACTIONS,
-        "Time limit of each phase, after which the cache gives up and the job continues, for example 90s or \
-         10m; none for no limit.");
+        "Time limit of each phase, after which the cache gives up and the job continues, for \
+         example 90s or 10m; none for no limit.");
     FAIL_ON_ERROR = InputSpec::new("fail-on-error", "false", ALL_ACTIONS,
         "Whether an error of the cache fails the step.");
     EXPERIMENT = InputSpec::new("experiment", "0", CACHE,

@@ -209,21 +209,21 @@ fn known_contents(
     // Those of the key come first.
     let newest = &records[..records.len().min(MANIFESTS)];
     for records in newest.chunks(MANIFESTS_AT_ONCE) {
-        let start = |record: &RemoteRecord| {
-            let name = group.manifest(&record.manifest.digest);
-            client.start_range(&name, 0..record.manifest.bytes)
-        };
-        let pending: Vec<_> = records.iter().map(start).collect();
-        for (record, range) in records.iter().zip(pending) {
-            let name = group.manifest(&record.manifest.digest);
+        let pending = records.iter().map(|record| {
+            let RemoteRecord { manifest, .. } = record;
+            let name = group.manifest(&manifest.digest);
+            let range = client.start_range(&name, 0..manifest.bytes);
+            (record, name, range)
+        });
+        // All are started before the first one is waited for.
+        let pending: Vec<_> = pending.collect();
+        for (record, name, range) in pending {
             let decoded = range
                 .and_then(|range| range.wait(monitor))
                 .and_then(|bytes| RemoteManifest::decode(&bytes, record, &name));
-            known.extend(
-                unless_damaged(decoded)?
-                    .map(|it| it.contents)
-                    .unwrap_or_default(),
-            );
+            if let Some(manifest) = unless_damaged(decoded)? {
+                known.extend(manifest.contents);
+            }
         }
     }
     let named: HashSet<Digest> = records
@@ -237,7 +237,9 @@ fn known_contents(
         let pending: Vec<_> = segments.iter().map(start).collect();
         for (segment, tail) in segments.iter().zip(pending) {
             let contents = tail.and_then(|tail| read_index(request, *segment, tail));
-            known.extend(unless_damaged(contents)?.unwrap_or_default());
+            if let Some(contents) = unless_damaged(contents)? {
+                known.extend(contents);
+            }
         }
     }
     Ok(known)
