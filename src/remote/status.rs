@@ -148,8 +148,10 @@ pub(crate) fn verify(
     options: RemoteVerifyOptions,
     monitor: &dyn Monitor,
 ) -> RemoteResult<RemoteVerifyReport> {
+    let (records, errors) = all_records(client, &client.list("", monitor)?, monitor)?;
+    // Listed after the records were read: a push writes data before its record, and may have been
+    // between two parts of the first list, which then has the record without its data.
     let objects = client.list("", monitor)?;
-    let (records, errors) = all_records(client, &objects, monitor)?;
     let mut report = RemoteVerifyReport::default();
     for (name, error) in errors {
         report.add(name, error);

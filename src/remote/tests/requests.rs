@@ -18,6 +18,7 @@ use crate::remote::client::RemoteClient;
 use crate::remote::config::RemoteConfig;
 use crate::remote::error::RemoteError;
 use crate::remote::push::write_record;
+use crate::remote::status::{RemoteVerifyOptions, verify};
 use crate::remote::{RemoteTier, Trust};
 
 const EMPTY_LIST: &str =
@@ -154,6 +155,54 @@ fn what_is_remembered_of_a_server_does_not_count_for_another_one_with_the_same_b
         let server = FakeServer::start(list);
         assert_eq!(look_up(&server.remote()), (1, Vec::new()));
     }
+}
+
+/// The objects of a bucket with a part of their names, as S3 lists them.
+fn list_of(bucket: &MemoryBucket, part: &str) -> String {
+    let contents = bucket.names(part).into_iter().map(|name| {
+        let size = bucket.read(&name).len();
+        let key = name.strip_prefix("ci/").unwrap();
+        format!("<Contents><Key>{key}</Key><LastModified>2026-11-30T00:00:00.000Z</LastModified><ETag>\"1\"</ETag><Size>{size}</Size></Contents>")
+    });
+    let contents: String = contents.collect();
+    EMPTY_LIST.replace("</ListBucketResult>", &(contents + "</ListBucketResult>"))
+}
+
+#[test]
+fn data_that_a_push_writes_while_verify_lists_is_not_missing() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write("f", b"of a");
+    a.push("linux-1");
+    let record = bucket.read(&bucket.names("/entries/")[0]);
+    let record = String::from_utf8(record).unwrap();
+    // Not the manifest: verify has to come as far as that.
+    let other = "x".repeat(bucket.read(&bucket.names("/manifests/")[0]).len());
+    let (only_record, all) = (list_of(&bucket, "/entries/"), list_of(&bucket, ""));
+    let server = FakeServer::start(move |requests| {
+        let is_list = |request: &&String| request.contains("list-type");
+        let lists = requests.iter().filter(is_list).count();
+        match requests.last().unwrap() {
+            last if last.contains("/entries/") => {
+                Answer::Sent("206 Partial Content", record.clone())
+            }
+            last if last.contains("/manifests/") => {
+                Answer::Sent("206 Partial Content", other.clone())
+            }
+            _ if lists == 1 => Answer::Sent("200 OK", only_record.clone()),
+            _ => Answer::Sent("200 OK", all.clone()),
+        }
+    });
+    let client = RemoteClient::new(&server.remote(), &credentials(), false).unwrap();
+    let options = RemoteVerifyOptions {
+        contents: false,
+        repair: false,
+    };
+    let report = verify(&client, options, &Silent).unwrap();
+    let [(_, damage)] = &*report.damaged else {
+        panic!("{report:?}");
+    };
+    assert!(damage.to_string().contains("/manifests/"), "{damage}");
 }
 
 #[test]
