@@ -17,7 +17,7 @@
 //! 4. A run writes the marks, then deletes data that has been marked for the grace period, then
 //!    deletes records. A repair ([`remove_records`]) deletes all marks of a group before its records.
 //! 5. A push reuses data that a record names, or that is younger than [`RESUME_AGE`]. It writes its
-//!    record within [`PUSH_LIMIT`] of its start, or never.
+//!    record within [`PUSH_LIMIT`] of its start, or never, also if the machine was suspended.
 //! 6. The grace period is at least [`SHORTEST_GRACE`], which is longer than both limits together.
 //!
 //! Let a push start at `p` and reuse a segment `s`. It is done by `p + PUSH_LIMIT`, or its record

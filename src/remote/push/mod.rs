@@ -8,6 +8,7 @@
 //! [`RESUME_AGE`] ago by a push that did not end. It gives up after [`PUSH_LIMIT`]. `gc` says why
 //! these two limits make it safe.
 
+mod deadline;
 mod plan;
 mod upload;
 
@@ -33,6 +34,7 @@ use crate::store::{Entry, Store};
 use crate::tree::apply::ContentSource as _;
 use crate::tree::manifest::Manifest;
 use crate::tree::{Content, LeafId, LeafKind};
+pub(crate) use deadline::PushDeadline;
 use plan::{reused, units};
 use upload::{UploadTarget, upload};
 
@@ -83,6 +85,7 @@ pub(crate) struct PushRequest<'a> {
 /// Pushes one entry. While `_lock` is held, nothing is removed from the local store.
 pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult<PushOutcome> {
     let start = Instant::now();
+    let deadline = PushDeadline::after(PUSH_LIMIT);
     let PushRequest {
         client,
         store,
@@ -158,8 +161,7 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     let manifest_name = group.manifest(&encoded.reference.digest);
     client.put(&manifest_name, encoded.bytes, monitor)?;
     let name = group.record(&key_id, &push_id);
-    let limit = start + PUSH_LIMIT;
-    write_record(client, (&name, record_bytes), limit, monitor)?;
+    write_record(client, (&name, record_bytes), deadline, monitor)?;
     Ok(PushOutcome::Pushed(PushStats {
         segments: uploaded.segments,
         uploaded_bytes,
@@ -168,16 +170,16 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     }))
 }
 
-/// Writes a record, unless `limit` has passed when its turn has come. Later than that, garbage
+/// Writes a record, unless the deadline has passed when its turn has come. Later than that, garbage
 /// collection may have removed segments that the record names.
 pub(crate) fn write_record(
     client: &RemoteClient,
     (name, bytes): (&str, Vec<u8>),
-    limit: Instant,
+    deadline: PushDeadline,
     monitor: &dyn Monitor,
 ) -> RemoteResult<()> {
     client.wait_for_turn(bytes.len() as u64, monitor)?;
-    if Instant::now() < limit {
+    if !deadline.has_passed() {
         return client.put_now(name, bytes, monitor);
     }
     Err(Error::invalid(format!(

@@ -1,7 +1,7 @@
 //! Single requests.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -17,7 +17,7 @@ use crate::ops::second_tier::SecondTier as _;
 use crate::remote::client::RemoteClient;
 use crate::remote::config::RemoteConfig;
 use crate::remote::error::RemoteError;
-use crate::remote::push::write_record;
+use crate::remote::push::{PushDeadline, write_record};
 use crate::remote::status::{RemoteVerifyOptions, verify};
 use crate::remote::{RemoteTier, Trust};
 
@@ -210,9 +210,9 @@ fn a_record_whose_turn_comes_too_late_is_not_written() {
     let bucket = MemoryBucket::new();
     let client = bucket.client_with("bandwidth=1000");
     client.put("manifest", vec![0; 200], &Silent).unwrap();
-    let limit = Instant::now() + Duration::from_millis(10);
+    let deadline = PushDeadline::after(Duration::from_millis(10));
     let record = ("record", vec![0; 10]);
-    let error = write_record(&client, record, limit, &Silent).unwrap_err();
+    let error = write_record(&client, record, deadline, &Silent).unwrap_err();
     assert!(error.to_string().contains("took longer"), "{error}");
     assert_eq!(bucket.names("record").len(), 0);
 }
