@@ -118,56 +118,100 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
         Error::damaged(&path, "a content has two lengths")
     })?;
     let known = known_contents(&request, &group, &listing, &records)?;
-    let mut map = reused(&contents, &known);
+    let mut places = reused(&contents, &known);
     drop(known);
-    let push_id = PushId::random();
-    let missing: Vec<_> = contents
-        .iter()
-        .filter(|unique| !map.contains_key(&unique.digest))
-        .collect();
-    let bytes = |unique: &&UniqueContent| unique.length;
-    monitor.begin(Stage::Pushing, missing.iter().map(bytes).sum());
-    let leaves: Vec<_> = missing.iter().map(|unique| unique.leaf).collect();
-    let batches = store.locate(&manifest, &leaves)?;
-    let target = UploadTarget {
-        client,
-        store,
-        group: &group,
-        push: &push_id,
-        monitor,
+    let push = EntryPush {
+        request,
+        group,
+        id: PushId::random(),
+        manifest,
+        contents,
     };
-    let units = units(&batches, |leaf| digest_of(&manifest, leaf));
-    let uploaded = upload(target, &units)?;
-    let reused_bytes =
-        contents.iter().map(|it| it.length).sum::<u64>() - missing.iter().map(bytes).sum::<u64>();
-    map.extend(uploaded.contents);
+    let mut stats = push.upload_missing(&mut places)?;
+    stats.uploaded_bytes += push.publish(&places, &key_id, deadline)?;
+    stats.elapsed = start.elapsed();
+    Ok(PushOutcome::Pushed(stats))
+}
 
-    let units_record = match &entry.record {
-        // Without it the next job compiles the workspace's own crates again, nothing worse.
-        Some(record) => store.read_record(record).ok(),
-        None => None,
-    };
-    let units_record = units_record.as_deref();
-    let encoded = RemoteManifest::encode(&push_id, &manifest, units_record, &contents, &map)?;
-    let record = RemoteRecord {
-        format: VERSION,
-        push: push_id.clone(),
-        entry: entry.clone(),
-        manifest: encoded.reference,
-        segments: encoded.segments,
-    };
-    let record_bytes = record.encode()?;
-    let uploaded_bytes = uploaded.bytes + encoded.reference.bytes + record_bytes.len() as u64;
-    let manifest_name = group.manifest(&encoded.reference.digest);
-    client.put(&manifest_name, encoded.bytes, monitor)?;
-    let name = group.record(&key_id, &push_id);
-    write_record(client, (&name, record_bytes), deadline, monitor)?;
-    Ok(PushOutcome::Pushed(PushStats {
-        segments: uploaded.segments,
-        uploaded_bytes,
-        reused_bytes,
-        elapsed: start.elapsed(),
-    }))
+/// An entry that the remote does not have.
+struct EntryPush<'a> {
+    request: PushRequest<'a>,
+    group: GroupName,
+    id: PushId,
+    manifest: Manifest,
+    contents: Vec<UniqueContent>,
+}
+
+impl EntryPush<'_> {
+    /// Uploads the contents that have no place on the remote, and adds the places that they get.
+    fn upload_missing(&self, places: &mut ContentMap) -> RemoteResult<PushStats> {
+        let PushRequest {
+            client,
+            store,
+            monitor,
+            ..
+        } = self.request;
+        let has_place = |unique: &&UniqueContent| places.contains_key(&unique.digest);
+        let (present, missing): (Vec<_>, Vec<_>) = self.contents.iter().partition(has_place);
+        let bytes = |contents: &[&UniqueContent]| contents.iter().map(|it| it.length).sum();
+        monitor.begin(Stage::Pushing, bytes(&missing));
+        let leaves: Vec<_> = missing.iter().map(|unique| unique.leaf).collect();
+        let batches = store.locate(&self.manifest, &leaves)?;
+        let target = UploadTarget {
+            client,
+            store,
+            group: &self.group,
+            push: &self.id,
+            monitor,
+        };
+        let units = units(&batches, |leaf| digest_of(&self.manifest, leaf));
+        let uploaded = upload(target, &units)?;
+        places.extend(uploaded.contents);
+        Ok(PushStats {
+            segments: uploaded.segments,
+            uploaded_bytes: uploaded.bytes,
+            reused_bytes: bytes(&present),
+            elapsed: Duration::ZERO,
+        })
+    }
+
+    /// Writes the manifest, then the record. Returns the bytes of both.
+    fn publish(
+        &self,
+        places: &ContentMap,
+        key_id: &str,
+        deadline: PushDeadline,
+    ) -> RemoteResult<u64> {
+        let PushRequest {
+            client,
+            store,
+            entry,
+            monitor,
+            ..
+        } = self.request;
+        let units = match &entry.record {
+            // Without it the next job compiles the workspace's own crates again, nothing worse.
+            Some(record) => store.read_record(record).ok(),
+            None => None,
+        };
+        let (manifest, contents) = (&self.manifest, &self.contents);
+        let encoded =
+            RemoteManifest::encode(&self.id, manifest, units.as_deref(), contents, places)?;
+        let record = RemoteRecord {
+            format: VERSION,
+            push: self.id.clone(),
+            entry: entry.clone(),
+            manifest: encoded.reference,
+            segments: encoded.segments,
+        };
+        let record = record.encode()?;
+        let bytes = encoded.reference.bytes + record.len() as u64;
+        let name = self.group.manifest(&encoded.reference.digest);
+        client.put(&name, encoded.bytes, monitor)?;
+        let name = self.group.record(key_id, &self.id);
+        write_record(client, (&name, record), deadline, monitor)?;
+        Ok(bytes)
+    }
 }
 
 /// Writes a record, unless the deadline has passed when its turn has come. Later than that, garbage
