@@ -38,7 +38,8 @@ pub struct VerifyReport {
 struct VerifiedContents {
     /// For each readable pack, its contents and whether they have the right digest.
     packs: HashMap<Digest, HashMap<Digest, bool>>,
-    blobs: HashSet<Digest>,
+    /// For each blob, whether it has the right digest.
+    blobs: HashMap<Digest, bool>,
     damaged: Vec<Error>,
     unreadable: HashMap<Digest, Error>,
     bytes: u64,
@@ -219,7 +220,7 @@ impl Store {
             Ok(bytes) => {
                 contents.bytes += bytes;
                 if let ContentFile::Blob(digest) = file {
-                    contents.blobs.insert(*digest);
+                    contents.blobs.insert(*digest, true);
                 }
                 Ok(())
             }
@@ -228,6 +229,9 @@ impl Store {
             Err(error) => match self.as_damage(error) {
                 error if error.is_damage() => {
                     contents.damaged.push(error);
+                    if let ContentFile::Blob(digest) = file {
+                        contents.blobs.insert(*digest, false);
+                    }
                     Ok(())
                 }
                 error if self.is_unreadable(&error) => {
@@ -383,19 +387,26 @@ impl Store {
         contents: &VerifiedContents,
         packs: &[&HashMap<Digest, bool>],
     ) -> Result<()> {
-        // Like a restore, uses the first pack that has the content.
-        let is_right_in_pack = || packs.iter().find_map(|pack| pack.get(digest)) == Some(&true);
-        match location {
-            ContentLocation::Blob if !contents.blobs.contains(digest) => Err(Error::damaged(
-                &self.layout.blob(digest),
-                "it is missing or damaged",
-            )),
-            ContentLocation::Pack(pack) if !is_right_in_pack() => Err(Error::damaged(
-                &self.layout.pack(&manifest.packs[*pack as usize]),
-                format!("the contents {digest} are missing or damaged"),
-            )),
-            _ => Ok(()),
+        let is_right = match location {
+            ContentLocation::Blob => contents.blobs.get(digest),
+            // Like a restore, uses the first pack that has the content.
+            ContentLocation::Pack(_) => packs.iter().find_map(|pack| pack.get(digest)),
+        };
+        if is_right == Some(&true) {
+            return Ok(());
         }
+        let (path, if_missing) = match location {
+            ContentLocation::Blob => (self.layout.blob(digest), "it is missing".to_owned()),
+            ContentLocation::Pack(pack) => (
+                self.layout.pack(&manifest.packs[*pack as usize]),
+                format!("it does not hold the contents {digest}"),
+            ),
+        };
+        let reason = match is_right {
+            Some(_) => format!("the contents {digest} have another digest"),
+            None => if_missing,
+        };
+        Err(Error::damaged(&path, reason))
     }
 
     /// Adds the contents of a pack, or of those that it was rewritten into, to `found`. Skips the
