@@ -153,7 +153,10 @@ impl ComputedKey {
     /// themselves may be secret.
     pub fn parts(&self) -> BTreeMap<String, String> {
         let mut of_names: BTreeMap<&str, Vec<&KeyComponent>> = BTreeMap::new();
-        for component in &self.components {
+        // A variable that only one of two keys has differs. That the other has none is no difference
+        // of its own.
+        let components = self.components.iter();
+        for component in components.filter(|it| it.name != NO_VARIABLES) {
             of_names.entry(&component.name).or_default().push(component);
         }
         let short = |components: Vec<&KeyComponent>| digest(components)[..8].to_owned();
@@ -276,6 +279,9 @@ fn omitted_environment() -> KeyComponent {
     .note("any toolchain, any Cargo.lock")
 }
 
+/// The part of a key that depends on no variable.
+const NO_VARIABLES: &str = "variables";
+
 const ENVIRONMENT: ComponentOrigin = ComponentOrigin::Input("add-rust-environment-hash-key");
 
 fn prefix_component(facts: &CargoFacts) -> KeyComponent {
@@ -337,7 +343,7 @@ fn name_components(facts: &CargoFacts) -> Vec<KeyComponent> {
 fn variable_components(facts: &CargoFacts) -> Vec<KeyComponent> {
     if facts.variables.is_empty() {
         return vec![KeyComponent::new(
-            "variables",
+            NO_VARIABLES,
             "none set",
             ComponentOrigin::NotFound,
             KeySection::Environment,

@@ -251,7 +251,7 @@ fn a_miss_names_the_parts_of_the_key_that_differ() {
         .env("RUSTFLAGS", "-Cdebuginfo=0");
     let text = RunResult::of(&mut restore).succeeded().stdout;
     assert!(
-        text.contains("RUSTFLAGS, variables differ from the entry saved"),
+        text.contains("RUSTFLAGS differs from the entry saved"),
         "{text}"
     );
     let shown = run(&machine, &["list", "--json", "--kind", "target"]);
