@@ -115,7 +115,12 @@ fn a_program_that_is_missing_or_damaged_is_one_warning() {
             .with("path", "data")
             .with("key", "k")
     };
+    let mut started = step();
+    let checked = started.pre().passed();
+    assert!(checked.state.contains_key("PROGRAM"), "{checked:?}");
     fs::write(action.program(), "another program").unwrap();
+    // The phases after a check notice that it is another file.
+    started.main().passed().logs("is damaged");
     let damaged = { step() }.main().passed().logs("is damaged");
     assert_eq!(
         damaged.log.matches("::warning title=local-cache::").count(),
