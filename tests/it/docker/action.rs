@@ -96,6 +96,12 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// Runs this image instead of the one that Docker has.
+    pub(crate) fn with_image(mut self, image: Arc<Image>) -> Self {
+        self.image = image;
+        self
+    }
+
     /// Changes how the runner starts the stages.
     pub(crate) fn changed(mut self, change: impl Fn(Stage<'a>) -> Stage<'a> + 'a) -> Self {
         self.change = Box::new(change);

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::action::Step;
 use super::image::Image;
+use super::machine::snapshot;
 use super::programs::programs;
 use super::runner::Runner;
 use super::support;
-
-const IMAGE: &str = "localhost/local-cache-test-probe";
 
 /// Podman's service with storage of its own. Dropping it ends it.
 struct Podman {
@@ -42,7 +42,6 @@ impl Podman {
             .unwrap();
         let podman = Self { directory, service };
         podman.wait();
-        podman.import();
         podman
     }
 
@@ -62,16 +61,21 @@ impl Podman {
         panic!("Podman does not start");
     }
 
-    /// Makes the image of the probe.
-    fn import(&self) {
-        let program = fs::read(&programs().probe).unwrap();
-        let mut header = tar::Header::new_ustar();
-        header.set_size(program.len() as u64);
-        header.set_mode(0o755);
+    /// Makes an image of a program, which is `/main`, with links to it.
+    fn import(&self, name: &str, program: &Path, links: &[&str]) -> Arc<Image> {
         let mut archive = tar::Builder::new(Vec::new());
-        archive
-            .append_data(&mut header, "main", program.as_slice())
-            .unwrap();
+        let mut append = |name: &str, link: bool, bytes: &[u8]| {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o755);
+            if link {
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_link_name("main").unwrap();
+            }
+            archive.append_data(&mut header, name, bytes).unwrap();
+        };
+        append("main", false, &fs::read(program).unwrap());
+        links.iter().for_each(|link| append(link, true, b""));
         let mut import = command(&self.directory)
             .args([
                 "import",
@@ -79,7 +83,7 @@ impl Podman {
                 "--change",
                 "ENTRYPOINT [\"/main\"]",
                 "-",
-                IMAGE,
+                name,
             ])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -88,6 +92,7 @@ impl Podman {
         let archive = archive.into_inner().unwrap();
         import.stdin.take().unwrap().write_all(&archive).unwrap();
         assert!(import.wait().unwrap().success());
+        Arc::new(Image(name.to_owned()))
     }
 }
 
@@ -122,7 +127,8 @@ fn a_helper_of_podman_is_confined_like_one_of_docker() {
     let _lock = support::lock_shared();
     let podman = Podman::new();
     let mut runner = Runner::new();
-    runner.image = Arc::new(Image(IMAGE.to_owned()));
+    let name = "localhost/local-cache-test-probe";
+    runner.image = podman.import(name, &programs().probe, &[]);
     let hidden = ["/host/proc", "/host/sys", "/host/dev", "/host/run"];
     let mut work = vec![
         json!("LookAround"),
@@ -147,4 +153,43 @@ fn a_helper_of_podman_is_confined_like_one_of_docker() {
         assert_eq!(reply[3 + number], json!({"ok": []}), "{path}");
     }
     assert_eq!(runner.user.foreign_files(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_three_phases_work_with_podman() {
+    if !support::can_run("podman") {
+        return;
+    }
+    let _lock = support::lock_shared();
+    let podman = Podman::new();
+    let name = "localhost/local-cache-test-action";
+    let image = podman.import(name, &programs().local_cache, &["pre", "post"]);
+    let mut runner = Runner::strict();
+    runner.image = Arc::clone(&image);
+    let target = runner.workspace.join("target");
+    let new_step = || {
+        let engine = podman.socket();
+        let step = Step::new(&runner, &[("path", "target"), ("key", "k")]);
+        step.with_image(Arc::clone(&image))
+            .changed(move |stage| stage.engine(&engine).option("--network=none"))
+    };
+
+    let mut first = new_step();
+    let before = first.begin();
+    assert!(
+        before.contains("Cache not found for input keys: k"),
+        "{before}"
+    );
+    runner.user.tree(&target, 40, 60);
+    let saved = snapshot(&target);
+    let after = first.end("success");
+    assert!(after.contains("Cache saved with key: k"), "{after}");
+
+    fs::remove_dir_all(&target).unwrap();
+    let mut second = new_step();
+    second.begin();
+    assert_eq!(second.output("cache-hit"), Some("true"));
+    assert!(snapshot(&target) == saved, "it is not what was saved");
+    let after = second.end("success");
+    assert!(after.contains("not saving cache"), "{after}");
 }

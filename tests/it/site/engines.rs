@@ -1,9 +1,9 @@
 //! What real engines say about a container.
 //!
 //! The replies of Docker 20.10 and Podman 4.3 are recorded, without network settings and with the
-//! paths of a usual installation. Those of Docker 28 and 29 are that of 20.10, changed as the API's
-//! change log says (1.48 and 1.52) for the image store of containerd and a data directory that was
-//! moved.
+//! paths of a usual installation. The others are that of 20.10, changed as the API's change log says:
+//! for Docker 24 without a field (1.42), for 28 and 29 (1.48 and 1.52) with the image store of
+//! containerd and a data directory that was moved.
 
 use local_cache::site::facts::{Container, EngineReport, JobContainer};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::engine::{Engine, ask, response};
 
 const DOCKER_20: &str = include_str!("replies/docker-20.10.json");
+const DOCKER_24: &str = include_str!("replies/docker-24.json");
 const DOCKER_28: &str = include_str!("replies/docker-28-containerd.json");
 const DOCKER_29: &str = include_str!("replies/docker-29.json");
 const PODMAN_4: &str = include_str!("replies/podman-4.3.json");
@@ -31,6 +32,7 @@ fn container(api: &'static str, reply: &'static str) -> Container {
 fn a_container_is_understood_whatever_engine_describes_it() {
     for (name, api, reply, has_upper, data) in [
         ("Docker 20.10", "1.41", DOCKER_20, true, "/var/lib/docker/"),
+        ("Docker 24", "1.43", DOCKER_24, true, "/var/lib/docker/"),
         ("Docker 28", "1.51", DOCKER_28, false, "/data/docker/"),
         ("Docker 29", "1.52", DOCKER_29, false, "/data/docker/"),
         ("Podman 4.3", "1.41", PODMAN_4, true, "/run/containers/"),
