@@ -155,10 +155,11 @@ fn remote_request(step: &StepContext<'_, '_>, task: &Task) -> Option<RemoteReque
     if is_local || url.as_deref() == Some("none") {
         return None;
     }
-    let is_of_aws = |name: &str| name.starts_with("AWS_");
+    // A secret that does not exist is an empty variable. It must not hide that of the machine.
+    let counts = |name: &str, value: &str| name.starts_with("AWS_") && !value.is_empty();
     let texts = step.env.iter().filter_map(|(name, value)| {
         let (name, value) = (name.to_str()?, value.to_str()?);
-        is_of_aws(name).then(|| (name.to_owned(), value.to_owned()))
+        counts(name, value).then(|| (name.to_owned(), value.to_owned()))
     });
     Some(RemoteRequest {
         url,
