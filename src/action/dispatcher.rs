@@ -53,6 +53,10 @@ impl Dispatcher {
         }
     }
 
+    pub(crate) fn site(&self) -> Site {
+        self.decision.site
+    }
+
     fn log_decision(&self, console: &Console<'_>) {
         for refusal in &self.decision.refused {
             console.debug(format_args!(

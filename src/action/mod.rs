@@ -18,6 +18,7 @@
 //! - [`console`]: writes lines and commands to a writer that the caller owns
 //! - [`dispatcher`]: runs a job where its files are
 //! - [`phase`]: the pre, main and post phases
+//! - [`look`](mod@look): what a phase would see, without doing anything
 //!
 //! Nothing here reads the process environment: `main` takes one snapshot ([`Env`]) and passes it
 //! in, so that tests can use an environment of their own.
@@ -33,6 +34,7 @@ pub mod experiment;
 pub mod files;
 pub mod inputs;
 pub mod kind;
+pub mod look;
 pub mod phase;
 pub mod record;
 pub mod summary;

@@ -11,6 +11,7 @@ use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
 use crate::action::commands::{Annotation, warning};
+use crate::action::look::look;
 use crate::action::phase::{self, StepResult};
 use crate::action::{ActionKind, Invocation};
 use crate::stats::event::Phase;
@@ -27,6 +28,9 @@ pub(super) struct ActionArgs {
     /// Run beside the steps of the job, as the native action does, not in a container
     #[arg(long)]
     native: bool,
+    /// Print what the phase would see as JSON, and do nothing
+    #[arg(long)]
+    look: bool,
 }
 
 fn phase_parser() -> impl TypedValueParser<Value = Phase> {
@@ -46,6 +50,11 @@ pub(super) fn action(context: &mut CommandContext<'_>, args: &ActionArgs) -> Res
         kind,
         beside_steps: args.native,
     };
+    if args.look {
+        let view = serde_json::to_value(look(invocation, context.env))?;
+        context.print_json(&view)?;
+        return Ok(Exit::Done);
+    }
     let run = panic::AssertUnwindSafe(|| phase::run(invocation, context.env, context.out));
     match panic::catch_unwind(run) {
         Ok(StepResult::Passed) => Ok(Exit::Done),

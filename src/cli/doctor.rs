@@ -10,18 +10,24 @@ use serde_json::json;
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::text::one_line;
-use crate::doctor::{DoctorOptions, Finding, Status, run_checks, worst};
+use crate::doctor::{ActionImage, DoctorOptions, Finding, Status, run_checks, worst};
 use crate::fmt::human::plural;
 
 /// Check everything the cache needs and say how to fix what is wrong
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Run it as the user who runs jobs. The exit code is 1 if a problem keeps the cache from working.\n\nExamples:\n  local-cache doctor\n  sudo -u runner local-cache doctor --workspace ~runner/actions-runner/_work/repo/repo --json"
+    after_help = "Run it as the user who runs jobs. The exit code is 1 if a problem keeps the cache from working.\n\nExamples:\n  local-cache doctor\n  sudo -u runner local-cache doctor --workspace ~runner/actions-runner/_work/repo/repo --as-action"
 )]
 pub(super) struct DoctorArgs {
     /// A checkout or the work directory of jobs [default: current directory]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
+    /// Start the action's image once, as the runner does, and say what it sees
+    #[arg(long)]
+    as_action: bool,
+    /// Image for --as-action [default: the newest one of the action on this machine]
+    #[arg(long, value_name = "IMAGE", requires = "as_action")]
+    image: Option<String>,
 }
 
 pub(super) fn doctor(context: &mut CommandContext<'_>, args: &DoctorArgs) -> Result<Exit> {
@@ -34,6 +40,10 @@ pub(super) fn doctor(context: &mut CommandContext<'_>, args: &DoctorArgs) -> Res
             .map_or_else(|| directory.clone(), |workspace| directory.join(workspace)),
         home: context.base.home.clone(),
         env: context.env.clone(),
+        as_action: args.as_action.then(|| match &args.image {
+            Some(image) => ActionImage::Named(image.clone()),
+            None => ActionImage::Newest,
+        }),
     };
     let findings = run_checks(&options);
     let worst = worst(&findings);

@@ -1,6 +1,6 @@
 //! The options and the results of the checks.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -14,6 +14,25 @@ pub struct DoctorOptions {
     /// The home directory; empty if unknown.
     pub home: PathBuf,
     pub env: Env,
+    /// The image to start once, as the runner does; none to start nothing.
+    pub as_action: Option<ActionImage>,
+}
+
+/// An image of the action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionImage {
+    /// The newest one of this machine.
+    Newest,
+    Named(String),
+}
+
+impl ActionImage {
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Newest => None,
+            Self::Named(name) => Some(name),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,13 +106,4 @@ impl Finding {
             advice: Some(advice),
         }
     }
-}
-
-/// The path itself, or its nearest ancestor that exists.
-pub(super) fn nearest_existing(path: &Path) -> PathBuf {
-    let exists = |path: &&Path| matches!(crate::fs::files::stat(path), Ok(Some(_)));
-    path.ancestors()
-        .find(exists)
-        .unwrap_or(Path::new("/"))
-        .to_owned()
 }

@@ -3,14 +3,17 @@
 //! Checks change nothing: they remove the files that they create, and only count damaged entries. A
 //! check that fails itself is reported, and the others still run.
 
+mod as_action;
+mod container;
 mod disk;
+mod docker;
 mod environment;
 mod finding;
 mod store;
 
-pub use finding::{DoctorOptions, Finding, Status};
+pub use finding::{ActionImage, DoctorOptions, Finding, Status};
 
-use finding::nearest_existing;
+use crate::fs::files::nearest_existing;
 
 pub(crate) fn run_checks(options: &DoctorOptions) -> Vec<Finding> {
     let root = store::root(options);
@@ -24,6 +27,9 @@ pub(crate) fn run_checks(options: &DoctorOptions) -> Vec<Finding> {
     findings.insert(0, root);
     findings.extend(store::findings(options));
     findings.extend(environment::findings(options));
+    if let Some(image) = &options.as_action {
+        findings.extend(as_action::findings(options, image.name()));
+    }
     findings
 }
 

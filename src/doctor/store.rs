@@ -63,7 +63,7 @@ fn unwritable(check: &'static str, root: &Path, owner: u32, error: &Error) -> Fi
 }
 
 fn absent(check: &'static str, root: &Path) -> Finding {
-    match probe::check_writable(&super::finding::nearest_existing(root)) {
+    match probe::check_writable(&files::nearest_existing(root)) {
         Ok(()) => Finding::ok(
             check,
             format!(

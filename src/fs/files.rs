@@ -224,6 +224,15 @@ pub(crate) fn stat_link(path: &Path) -> Result<Option<Stat>> {
     }
 }
 
+/// The path itself, or its nearest ancestor that exists.
+pub(crate) fn nearest_existing(path: &Path) -> PathBuf {
+    let exists = |path: &&Path| matches!(stat(path), Ok(Some(_)));
+    path.ancestors()
+        .find(exists)
+        .unwrap_or(Path::new("/"))
+        .to_owned()
+}
+
 /// The target of a symlink.
 pub(crate) fn read_link(path: &Path) -> Result<PathBuf> {
     fs::read_link(path).context("read the link", || path)

@@ -81,7 +81,7 @@ fn cache_event(cache: &CacheReply, job: &Job) -> Option<CacheEvent> {
         }
         Task::Save(_) => cache.save_event(),
         // The main phase counts what it confirms.
-        Task::Restore(_) | Task::RestoreEarly(_) | Task::Guard => None,
+        Task::Restore(_) | Task::RestoreEarly(_) | Task::Guard | Task::Look => None,
     }
 }
 

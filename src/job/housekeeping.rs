@@ -24,7 +24,7 @@ pub(super) fn before(context: &JobContext<'_>, reply: &mut JobReply) -> bool {
         Task::Restore(_) => return true,
         // The size of the store is checked after the save, when it is known.
         Task::Save(_) => policy.limits.store_bytes = None,
-        Task::Guard | Task::RestoreEarly(_) => {}
+        Task::Guard | Task::RestoreEarly(_) | Task::Look => {}
     }
     reply.guard = run_guard(context, &policy);
     reply.guard.as_ref().is_none_or(|report| report.may_save)

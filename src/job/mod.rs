@@ -8,6 +8,7 @@ mod disk;
 mod early;
 mod events;
 mod housekeeping;
+mod look;
 mod paths;
 mod remote;
 mod reply;
@@ -20,6 +21,8 @@ pub use cargo::import::import;
 pub use cargo::last_restore::{TargetOutcome, last_restore};
 pub use cargo_target::{CargoTarget, WorkspaceLine};
 pub(crate) use events::append_events;
+pub(crate) use look::look;
+pub use look::{ToolchainView, WorkerView};
 pub use remote::{RemoteChoice, RemoteRequest};
 pub use reply::{
     CacheReply, FoundEntry, FreshnessReply, JobReply, PastRun, SaveReply, StaleUnit, UnitOutcome,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::fmt::whole_milliseconds;
+use crate::job::look::WorkerView;
 use crate::job::request::{RestoreRecord, SaveNotes};
 use crate::ops::free_space::GuardReport;
 use crate::ops::near_miss::NearMiss;
@@ -39,6 +40,9 @@ pub struct JobReply {
     /// worker could not reach it. Nothing was done.
     #[serde(default)]
     pub needs_network: bool,
+    /// What the worker sees, if it was asked to look.
+    #[serde(default)]
+    pub view: Option<WorkerView>,
     /// The event of this phase, if there is no store to record it in.
     pub unrecorded: Option<Event>,
     pub warnings: Vec<String>,

@@ -73,6 +73,8 @@ pub enum Task {
     RestoreEarly(RestoreTask),
     Save(SaveTask),
     Guard,
+    /// Say what the worker sees, and do nothing.
+    Look,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::fs::Namespace;
 use crate::job::context::JobContext;
 use crate::job::disk::disk_state;
+use crate::job::look::look;
 use crate::job::reply::{CacheReply, JobReply, SaveReply};
 use crate::job::request::{Job, JobTarget, KeepCounts, RestoreRecord, RestoreTask, SaveTask, Task};
 use crate::job::warnings::WarningCollector;
@@ -43,6 +44,7 @@ pub fn run_job_with(
         Task::Restore(task) => restore(&context, task, &mut reply),
         Task::RestoreEarly(task) if has_room => early::restore(&context, task, &mut reply),
         Task::Save(task) if has_room => save(&context, task, &mut reply),
+        Task::Look => look(job, namespace).map(|view| reply.view = Some(view)),
         Task::RestoreEarly(_) | Task::Save(_) | Task::Guard => Ok(()),
     };
     reply.error = result.err().map(|error| error.with_advice());

@@ -1,8 +1,9 @@
 //! `doctor`: each check finds its problem and says what to do.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::mounts::Mount;
 use crate::support::tools::is_root;
@@ -27,6 +28,68 @@ fn check<'j>(json: &'j Value, name: &str) -> (&'j str, &'j str, &'j str) {
         .unwrap_or_else(|| panic!("no {name} in {json:#}"));
     let text = |name: &str| found[name].as_str().unwrap_or("");
     (text("status"), text("found"), text("advice"))
+}
+
+/// `doctor --as-action` with a `docker` that is this shell script.
+fn with_docker(script: &str) -> Value {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    let programs = sandbox.job("programs");
+    let program = programs.join("docker");
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let mut command = sandbox.command(&job, &["doctor", "--json", "--as-action"]);
+    RunResult::of(command.env("PATH", path)).json()
+}
+
+#[test]
+fn the_action_is_looked_at_with_the_newest_image() {
+    let view = json!({
+        "site": "host", "error": null,
+        "worker": {
+            "uid": 0, "home": "/elsewhere", "cargo-home": "/elsewhere/.cargo", "toolchain": null,
+            "cache-root": "/tmp/runner-cache", "filesystem": "ext4", "free-bytes": 1, "directory": [1, 2],
+        },
+    });
+    let script = format!(
+        r#"case "$1 $*" in
+        image*) echo newest; echo older ;;
+        run*"type=bind,source=/var/run/docker.sock"*" newest cache --look") echo '{view}' ;;
+        *) echo "wrong arguments: $*" >&2; exit 1 ;;
+        esac"#
+    );
+    let json = with_docker(&script);
+    let (status, found, _) = check(&json, "action");
+    assert_eq!(status, "warning", "{json:#}");
+    assert!(
+        found.contains("the image newest works at the site host"),
+        "{found}"
+    );
+    assert_eq!(check(&json, "action cargo").0, "warning");
+    assert_eq!(check(&json, "action store").0, "problem");
+}
+
+#[test]
+fn an_action_that_cannot_be_started_is_one_finding() {
+    for (script, status, text) in [
+        ("true", "warning", "this machine has no image of the action"),
+        (
+            "echo 'first line' >&2; echo 'no such engine' >&2; exit 1",
+            "problem",
+            "docker could not start the action's image: no such engine",
+        ),
+        (
+            "if [ $1 = image ]; then echo other; else echo Hello; fi",
+            "problem",
+            "the image other is not one of this version of local-cache",
+        ),
+    ] {
+        let json = with_docker(script);
+        let (found_status, found, advice) = check(&json, "action");
+        assert_eq!((found_status, found), (status, text));
+        assert!(!advice.is_empty());
+    }
 }
 
 #[test]

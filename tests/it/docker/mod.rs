@@ -8,6 +8,7 @@ mod act;
 mod action;
 mod cancelled;
 mod dockerfile;
+mod doctor;
 mod failures;
 mod helper;
 mod helper_lifetime;
