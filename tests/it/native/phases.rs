@@ -4,59 +4,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::NativeAction;
 use crate::support::machine::Machine;
-use crate::support::release::ReleaseProgram;
 use crate::support::tools::is_installed;
 
-/// The action's directory with a program, as in the commit of a release.
-struct Action {
-    directory: tempfile::TempDir,
-}
-
-impl Action {
-    fn new(program: &Path) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("native");
-        for path in ["", "restore", "save", "bin"] {
-            let (from, to) = (source.join(path), directory.path().join(path));
-            fs::create_dir_all(&to).unwrap();
-            for file in fs::read_dir(from).into_iter().flatten() {
-                let file = file.unwrap();
-                if file.file_type().unwrap().is_file() {
-                    fs::copy(file.path(), to.join(file.file_name())).unwrap();
-                }
-            }
-        }
-        let action = Self { directory };
-        action.put(&fs::read(program).unwrap());
-        action
-    }
-
-    fn program(&self) -> PathBuf {
-        let name = ReleaseProgram::new(b"").name;
-        self.directory.path().join("bin").join(name)
-    }
-
-    /// Stores a program and its checksum.
-    fn put(&self, program: &[u8]) {
-        let file = self.program();
-        fs::write(&file, program).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        let checksum = ReleaseProgram::new(program).checksum;
-        fs::write(file.with_extension("sha256"), checksum).unwrap();
-    }
-
-    fn path(&self) -> &Path {
-        self.directory.path()
-    }
-}
-
-fn released() -> Action {
-    Action::new(Path::new(env!("CARGO_BIN_EXE_local-cache")))
+fn released() -> NativeAction {
+    NativeAction::new(Path::new(env!("CARGO_BIN_EXE_local-cache")))
 }
 
 #[test]
