@@ -11,7 +11,7 @@ use super::record;
 use super::restore::LookupArgs;
 use super::scope::ScopeArgs;
 use super::second_tier::{CommandTier, SecondTierArgs};
-use super::values::parse_freshness;
+use super::values::{parse_freshness, parse_ready_limit};
 use super::why;
 use crate::action::{WorkflowContext, inputs};
 use crate::cargo::freshness::mode::FreshnessMode;
@@ -23,6 +23,7 @@ use crate::job::{
 };
 use crate::ops::save::{IfExists, SaveOptions};
 use crate::stats::event::{Event, Phase};
+use crate::store::ready_limit::ReadyLimit;
 
 /// Restore or save the registry, git dependencies and target directories of a Cargo project
 #[derive(Debug, Args)]
@@ -71,6 +72,10 @@ struct CargoSaveArgs {
     /// back
     #[arg(long = "move")]
     keep_ready: bool,
+    /// How many copies that were moved there stay for each target directory: auto (as many as jobs
+    /// used at once) or a number; 0 keeps none and removes those that exist
+    #[arg(long = "ready-copies", value_name = "COUNT", default_value = "auto", value_parser = parse_ready_limit)]
+    ready_limit: ReadyLimit,
     /// Exit with code 1 if a crate may have been built from other sources
     #[arg(long)]
     fail_on_stale: bool,
@@ -155,6 +160,7 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
                 options: SaveOptions {
                     if_exists: IfExists::ReplaceIfChanged,
                     keep_ready: args.keep_ready,
+                    ready_limit: args.ready_limit,
                     ..SaveOptions::default()
                 },
                 ..SaveTask::default()

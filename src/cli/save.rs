@@ -15,7 +15,7 @@ use super::record::{RecordedWork, record};
 use super::scope::ScopeArgs;
 use super::second_tier::{CommandTier, SecondTierArgs};
 use super::text::{Rendered, files_and_bytes, one_line};
-use super::values::parse_key;
+use super::values::{parse_key, parse_ready_limit};
 use crate::fmt::human::{bytes, elapsed, plural};
 use crate::fmt::whole_milliseconds;
 use crate::fs::Local;
@@ -23,6 +23,7 @@ use crate::job::{CacheReply, PathsTarget};
 use crate::ops::path_list::PathList;
 use crate::ops::save::{self, IfExists, SaveOptions, SaveOutcome, SavedEntry};
 use crate::stats::event::Phase;
+use crate::store::ready_limit::ReadyLimit;
 use crate::store::{CacheKind, CacheScope, EntryGroup, Store};
 
 /// Save files and directories under a key
@@ -40,6 +41,10 @@ pub(super) struct SaveArgs {
     /// Move the directories into the store after saving, so that a restore can rename them back
     #[arg(long = "move")]
     keep_ready: bool,
+    /// How many copies that were moved there stay for each directory: auto (as many as jobs used at
+    /// once) or a number; 0 keeps none and removes those that exist
+    #[arg(long = "ready-copies", value_name = "COUNT", default_value = "auto", value_parser = parse_ready_limit)]
+    ready_limit: ReadyLimit,
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
@@ -110,6 +115,7 @@ fn save_options(args: &SaveArgs) -> SaveOptions {
             IfExists::Keep
         },
         keep_ready: args.keep_ready,
+        ready_limit: args.ready_limit,
         allow_empty: false,
     }
 }

@@ -9,6 +9,7 @@ use super::failure::usage_error;
 use crate::action::inputs;
 use crate::cargo::freshness::mode::FreshnessMode;
 use crate::store::CacheKind;
+use crate::store::ready_limit::ReadyLimit;
 
 /// How many generations to keep, of one kind of cache or of all.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,11 @@ pub(super) fn parse_freshness(text: &str) -> Result<FreshnessMode, String> {
         || Err("not a mode; use safe, cargo or off".to_owned()),
         |(_, mode)| Ok(*mode),
     )
+}
+
+pub(super) fn parse_ready_limit(text: &str) -> Result<ReadyLimit, String> {
+    ReadyLimit::parse(text)
+        .ok_or_else(|| "not a number of copies; use auto, 0, 1, 2 and so on".to_owned())
 }
 
 /// Trims a key as the action does.

@@ -38,6 +38,7 @@ pub mod pack;
 mod quarantine;
 mod read;
 pub mod ready;
+pub mod ready_limit;
 pub mod retention;
 pub mod save;
 pub mod scope;

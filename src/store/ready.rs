@@ -18,10 +18,14 @@
 //! directory, a mount point), there is no ready copy and nothing is lost.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::id::EntryGroup;
 use super::layout;
+use super::lock::SharedLock;
 use super::open::{Store, random_name};
+use super::ready_limit::ReadyLimit;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::fs::{Stat, Timestamp, effective_uid, files};
@@ -60,6 +64,21 @@ pub(super) fn surplus(copies: &[(ReadyCopy, Timestamp)], now: Timestamp) -> Vec<
     };
     let surplus = copies.iter().filter(is_surplus);
     surplus.map(|(copy, _)| copy).collect()
+}
+
+/// The copies beyond a limit: those that were kept first, because jobs take the last one.
+fn excess(copies: &[(ReadyCopy, Timestamp)], limit: ReadyLimit) -> Vec<&ReadyCopy> {
+    let Some(maximum) = limit.maximum() else {
+        return Vec::new();
+    };
+    let is_excess = |(copy, kept): &&(ReadyCopy, Timestamp)| {
+        let is_later = |(other, since): &&(ReadyCopy, Timestamp)| {
+            other.is_of(&copy.manifest, copy.root) && (since, &other.path) > (kept, &copy.path)
+        };
+        copies.iter().filter(is_later).count() >= maximum
+    };
+    let excess = copies.iter().filter(is_excess);
+    excess.map(|(copy, _)| copy).collect()
 }
 
 impl ReadyCopy {
@@ -101,25 +120,23 @@ impl Store {
         found.map_or_else(Timestamp::default, |stat| stat.ctime)
     }
 
-    /// Moves the directories among an entry's roots into the store. Where there is a ready copy
-    /// already, only those that were lent are moved. `bytes` is the size on disk of all of them.
-    /// Returns how many were moved.
+    /// Moves those directories among an entry's roots into the store that `limit` admits. `bytes`
+    /// is the size on disk of all of them.
     pub(crate) fn put_ready_copies(
         &self,
         manifest: &Digest,
-        tree: &Tree,
-        roots: &Roots,
+        (tree, roots): (&Tree, &Roots),
         bytes: u64,
-    ) -> Result<u32> {
+        limit: ReadyLimit,
+    ) -> Result<()> {
         let present = self.ready_copies()?;
-        let mut kept = 0;
         for (number, path) in directories(tree, roots) {
             let Some(stat) = files::stat_link(path)? else {
                 continue;
             };
             let was_lent = self.take_back(manifest, number, &stat);
-            let is_first = !present.iter().any(|copy| copy.is_of(manifest, number));
-            if !is_first && !was_lent {
+            let present = present.iter().filter(|copy| copy.is_of(manifest, number));
+            if !limit.admits(present.count(), was_lent) {
                 continue;
             }
             self.dir
@@ -127,9 +144,44 @@ impl Store {
             // The sizes of single roots are not known; the first one stands for all.
             let share = if number == 0 { bytes } else { 0 };
             let kept_as = self.layout.ready_copy(manifest, number, share, stat.inode);
-            kept += u32::from(self.dir.move_in(path, &kept_as)?);
+            self.dir.move_in(path, &kept_as)?;
         }
-        Ok(kept)
+        Ok(())
+    }
+
+    /// Removes the ready copies of a group's entries that exceed a limit: there were more before
+    /// the limit was set, or jobs that ended at the same time moved theirs.
+    ///
+    /// Copies of other groups stay: a job must not take from branches that it may not write to.
+    pub(crate) fn limit_ready_copies(
+        &self,
+        _lock: &SharedLock,
+        group: &EntryGroup,
+        limit: ReadyLimit,
+    ) -> Result<()> {
+        let copies = self.ready_copies()?.into_iter();
+        let with_time = copies.map(|copy| {
+            let since = self.kept_since(&copy);
+            (copy, since)
+        });
+        let kept: Vec<_> = with_time.collect();
+        let excess = excess(&kept, limit);
+        if excess.is_empty() {
+            return Ok(());
+        }
+        // What an entry that can't be read has stays; garbage collection reports the entry.
+        let ids = self.entry_ids(Some(group))?;
+        let entries = ids
+            .iter()
+            .filter_map(|id| self.read_entry(id).ok().flatten());
+        let entries = entries.filter(|entry| entry.group == *group);
+        let manifests: HashSet<Digest> = entries.map(|entry| entry.manifest).collect();
+        for copy in excess {
+            if manifests.contains(&copy.manifest) {
+                self.remove_ready_copy(copy)?;
+            }
+        }
+        Ok(())
     }
 
     /// Moves ready copies to where roots are missing: of several the one that was kept last, so that
@@ -238,21 +290,23 @@ fn directories<'a>(tree: &'a Tree, roots: &'a Roots) -> impl Iterator<Item = (u3
 mod tests {
     use super::*;
 
+    /// A copy that was kept some days after the epoch.
+    fn kept(root: u32, day: i64) -> (ReadyCopy, Timestamp) {
+        let copy = ReadyCopy {
+            path: PathBuf::from(format!("{root}-{day}")),
+            manifest: Digest::of(b"manifest"),
+            root,
+            bytes: 1,
+        };
+        let time = Timestamp {
+            seconds: day * SURPLUS_AGE,
+            nanoseconds: 0,
+        };
+        (copy, time)
+    }
+
     #[test]
     fn of_several_copies_of_a_root_those_that_are_old_are_removed_except_the_last() {
-        let kept = |root, day: i64| {
-            let copy = ReadyCopy {
-                path: PathBuf::from(format!("{root}-{day}")),
-                manifest: Digest::of(b"manifest"),
-                root,
-                bytes: 1,
-            };
-            let time = Timestamp {
-                seconds: day * SURPLUS_AGE,
-                nanoseconds: 0,
-            };
-            (copy, time)
-        };
         let now = Timestamp {
             seconds: 5 * SURPLUS_AGE + 1,
             nanoseconds: 0,
@@ -270,5 +324,26 @@ mod tests {
             .map(|it| &it.path)
             .collect();
         assert_eq!(removed, ["0-1", "0-3", "2-2"].map(PathBuf::from).each_ref());
+    }
+
+    #[test]
+    fn the_copies_of_each_root_that_were_kept_last_stay_below_a_limit() {
+        let mut copies = vec![kept(0, 1), kept(0, 3), kept(0, 2), kept(1, 1)];
+        let beyond = |copies: &[_], limit| -> Vec<PathBuf> {
+            let excess = excess(copies, limit).into_iter();
+            excess.map(|copy| copy.path.clone()).collect()
+        };
+        let names = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let limit = ReadyLimit::AtMost;
+        assert_eq!(beyond(&copies, limit(1)), names(&["0-1", "0-2"]));
+        assert_eq!(beyond(&copies, limit(2)), names(&["0-1"]));
+        assert_eq!(beyond(&copies, limit(0)).len(), 4);
+        assert!(beyond(&copies, limit(3)).is_empty());
+        assert!(beyond(&copies, ReadyLimit::Auto).is_empty());
+        // Of copies that were kept at the same time, the name decides.
+        let (mut same, time) = kept(1, 1);
+        same.path = PathBuf::from("1-2");
+        copies.push((same, time));
+        assert_eq!(beyond(&copies[3..], limit(1)), names(&["1-1"]));
     }
 }

@@ -12,6 +12,7 @@ use super::types::{
 use crate::action::kind::ActionKind;
 use crate::cargo::freshness::mode::FreshnessMode;
 use crate::site::SitePreference;
+use crate::store::ready_limit::ReadyLimit;
 
 /// All inputs of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,7 @@ pub struct Inputs {
     pub retention: RetentionInputs,
     pub mirror: Mirror,
     pub reuse: Reuse,
+    pub ready_copies: ReadyLimit,
     pub freshness: FreshnessMode,
     pub sources: Vec<String>,
     pub fail_on_stale: bool,

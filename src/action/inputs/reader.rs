@@ -18,6 +18,7 @@ use crate::cargo::freshness::mode::FreshnessMode;
 use crate::cargo::key_inputs::KeyInputs;
 use crate::glob::js_trim;
 use crate::site::SitePreference;
+use crate::store::ready_limit::ReadyLimit;
 
 impl Inputs {
     /// Reads the inputs of a step of the action `kind`.
@@ -86,6 +87,12 @@ impl<'e> InputReader<'e> {
             retention: self.retention(),
             mirror: self.choice(&table::MIRROR, "auto, true or false", Mirror::Auto),
             reuse: self.choice(&table::REUSE, "move or copy", Reuse::Move),
+            ready_copies: self.value(
+                &table::READY_COPIES,
+                "auto or a whole number from 0",
+                ReadyLimit::parse,
+                ReadyLimit::Auto,
+            ),
             freshness: self.choice(&table::FRESHNESS, "safe, cargo or off", FreshnessMode::Safe),
             sources: lists::lines(&self.raw(&table::SOURCES)),
             fail_on_stale: self.boolean(&table::FAIL_ON_STALE),

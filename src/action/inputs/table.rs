@@ -202,6 +202,10 @@ inputs! {
     REUSE = InputSpec::new("reuse", "move", CACHE,
         "move keeps the target directory itself in the store after saving, and restores it by \
          a rename. copy leaves it in the workspace.");
+    READY_COPIES = InputSpec::new("ready-copies", "auto", CACHE,
+        "With reuse: move, how many moved copies of a target directory are kept, for jobs that run \
+         at the same time: auto (as many as jobs used at once) or a maximum; 0 keeps none and \
+         removes those that exist.");
     FRESHNESS = InputSpec::new("freshness", "safe", CACHE,
         "Which crates of the workspace are not compiled again: safe (nothing that a build may \
          read has changed), cargo (nothing that cargo tracks has changed) or off (none).");

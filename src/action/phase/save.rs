@@ -41,6 +41,7 @@ fn save_job(step: &StepContext<'_, '_>) -> Option<Job> {
         recorded_as: step.job_state(),
         options: SaveOptions {
             keep_ready: step.inputs.reuse == Reuse::Move,
+            ready_limit: step.inputs.ready_copies,
             ..SaveOptions::default()
         },
         keep: keep_counts(&step.inputs.retention),

@@ -201,6 +201,7 @@ impl<'a> CacheSave<'a> {
             options: SaveOptions {
                 if_exists: if_exists(task, plan, key, record),
                 keep_ready: keep_ready && may_move,
+                ready_limit: task.options.ready_limit,
                 // A project without git dependencies has nothing to save, and the next restore
                 // should find just that.
                 allow_empty: plan.is_shared(),

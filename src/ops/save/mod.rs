@@ -35,13 +35,34 @@ pub fn save(
         start: Instant::now(),
     };
     let shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
+    let outcome = save_entry(&context, &shared_lock)?;
+    limit_copies(&context, &shared_lock);
+    Ok(outcome)
+}
+
+fn save_entry(context: &SaveContext<'_>, shared_lock: &SharedLock) -> Result<SaveOutcome> {
+    let SaveContext { store, request, .. } = *context;
     let id = request.group.entry_id(request.key);
-    if request.options.if_exists == IfExists::Keep && has_entry(store, &shared_lock, &id)? {
+    if request.options.if_exists == IfExists::Keep && has_entry(store, shared_lock, &id)? {
         return Ok(SaveOutcome::Exists);
     }
-    match store.try_lock_entry(&shared_lock, &id)? {
-        Some(save_lock) => save_locked(&context, id, &shared_lock, &save_lock),
+    match store.try_lock_entry(shared_lock, &id)? {
+        Some(save_lock) => save_locked(context, id, shared_lock, &save_lock),
         None => Ok(SaveOutcome::InProgress),
+    }
+}
+
+/// What was saved is complete with any number of ready copies, so a failure is a warning.
+fn limit_copies(context: &SaveContext<'_>, shared_lock: &SharedLock) {
+    let SaveContext {
+        store,
+        request,
+        monitor,
+        ..
+    } = *context;
+    let limit = request.options.ready_limit;
+    if let Err(error) = store.limit_ready_copies(shared_lock, request.group, limit) {
+        monitor.warn(&error.with_advice());
     }
 }
 

@@ -146,8 +146,8 @@ pub(super) fn keep_roots(
             None if stored.skipped_files > 0 => Ok(()),
             None => {
                 request.steps.map_or(Ok(()), SaveSteps::before_move)?;
-                store.put_ready_copies(id, tree, request.roots, bytes_on_disk.0)?;
-                Ok(())
+                let limit = request.options.ready_limit;
+                store.put_ready_copies(id, (tree, request.roots), bytes_on_disk.0, limit)
             }
         });
     if let Err(error) = kept {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::fmt::human;
 use crate::fs::Timestamp;
+use crate::store::ready_limit::ReadyLimit;
 use crate::store::{Entry, EntryGroup, EntryId};
 use crate::tree::Roots;
 use crate::tree::scan;
@@ -19,6 +20,9 @@ pub struct SaveOptions {
     pub if_exists: IfExists,
     /// Afterwards move the directories among the roots into the store as ready copies.
     pub keep_ready: bool,
+    /// How many ready copies of each root of the group's entries stay, whether or not this save
+    /// adds one.
+    pub ready_limit: ReadyLimit,
     /// Save an entry without files when there are none, so that the next restore hits.
     pub allow_empty: bool,
 }

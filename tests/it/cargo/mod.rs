@@ -14,6 +14,7 @@ mod jobs;
 mod keys;
 mod package_cache;
 mod places;
+mod ready;
 mod registry;
 mod rooted;
 pub(crate) mod support;

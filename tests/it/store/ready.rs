@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use local_cache::monitor::Silent;
 use local_cache::ops::entries::list;
 use local_cache::ops::save::IfExists;
+use local_cache::store::ready_limit::ReadyLimit;
 use local_cache::{
     RestoreOptions, RestoreRequest, Roots, SaveOptions, SaveOutcome, SaveRequest, Store, restore,
     save,
@@ -53,6 +54,11 @@ impl Case {
     /// What a job does at its end with a directory that it did not change.
     #[track_caller]
     fn end(&self, job: &Path) {
+        self.end_with(job, ReadyLimit::Auto);
+    }
+
+    #[track_caller]
+    fn end_with(&self, job: &Path, ready_limit: ReadyLimit) {
         let store = Store::open(self.sandbox.cache()).unwrap().unwrap();
         let entry = list(&store, &Silent).unwrap().remove(0).entry;
         let roots = Roots::new([(Box::from(b"./tree".as_slice()), job.join("tree"))]);
@@ -64,6 +70,7 @@ impl Case {
             options: SaveOptions {
                 if_exists: IfExists::ReplaceIfChanged,
                 keep_ready: true,
+                ready_limit,
                 ..SaveOptions::default()
             },
             steps: None,
@@ -73,6 +80,16 @@ impl Case {
         };
         let outcome = save(&store, &request, &Silent).unwrap();
         assert!(matches!(outcome, SaveOutcome::Unchanged), "{outcome:?}");
+    }
+
+    fn jobs(&self, count: usize) -> Vec<PathBuf> {
+        let jobs = (0..count).map(|number| self.sandbox.job(&format!("job-{number}")));
+        jobs.collect()
+    }
+
+    fn restored_inode(&self, job: &Path) -> u64 {
+        assert_eq!(self.restored_in(job)["ready-directories"], 1);
+        std::os::unix::fs::MetadataExt::ino(&job.join("tree").metadata().unwrap())
     }
 
     fn tree(&self) -> PathBuf {
@@ -114,9 +131,7 @@ fn a_ready_copy_is_restored_by_a_rename_and_not_read() {
 #[test]
 fn one_job_gets_the_ready_copy_and_the_others_restore_from_the_entry() {
     let case = Case::new();
-    let jobs: Vec<PathBuf> = (0..4)
-        .map(|number| case.sandbox.job(&format!("job-{number}")))
-        .collect();
+    let jobs = case.jobs(4);
     let taken: u64 = std::thread::scope(|scope| {
         let case = &case;
         let runs: Vec<_> = jobs
@@ -133,9 +148,7 @@ fn one_job_gets_the_ready_copy_and_the_others_restore_from_the_entry() {
 #[test]
 fn there_are_as_many_ready_copies_as_jobs_used_at_once() {
     let case = Case::new();
-    let jobs: Vec<PathBuf> = (0..3)
-        .map(|number| case.sandbox.job(&format!("job-{number}")))
-        .collect();
+    let jobs = case.jobs(3);
     let round = || -> Vec<serde_json::Value> {
         let taken = jobs.iter().map(|job| case.restored_in(job));
         let taken = taken.map(|report| report["ready-directories"].clone());
@@ -147,6 +160,79 @@ fn there_are_as_many_ready_copies_as_jobs_used_at_once() {
     assert_eq!(case.copies().len(), 3);
     assert_eq!(round(), [1, 1, 1]);
     assert_eq!(case.copies().len(), 3);
+}
+
+#[test]
+fn a_number_limits_the_ready_copies_and_the_other_directories_stay() {
+    let case = Case::new();
+    let jobs = case.jobs(4);
+    jobs.iter().for_each(|job| drop(case.restored_in(job)));
+    for (job, copies) in jobs.iter().zip([1, 2, 3, 3]) {
+        case.end_with(job, ReadyLimit::AtMost(3));
+        assert_eq!(case.copies().len(), copies);
+    }
+    let stay: Vec<bool> = jobs.iter().map(|job| job.join("tree").exists()).collect();
+    assert_eq!(stay, [false, false, false, true]);
+}
+
+#[test]
+fn a_number_admits_directories_that_were_no_copies() {
+    let case = Case::new();
+    let jobs = case.jobs(2);
+    // Nobody holds a copy, so `auto` would keep one.
+    fs::remove_dir_all(case.sandbox.store().join("ready")).unwrap();
+    jobs.iter().for_each(|job| drop(case.restored_in(job)));
+    for (job, copies) in jobs.iter().zip([1, 2]) {
+        case.end_with(job, ReadyLimit::AtMost(2));
+        assert_eq!(case.copies().len(), copies);
+    }
+}
+
+#[test]
+fn a_smaller_number_removes_the_copies_that_were_kept_first() {
+    let case = Case::new();
+    let jobs = case.jobs(3);
+    jobs.iter().for_each(|job| drop(case.restored_in(job)));
+    jobs.iter().for_each(|job| case.end(job));
+    assert_eq!(case.copies().len(), 3);
+    let last = case.restored_inode(&jobs[0]);
+    case.end_with(&jobs[0], ReadyLimit::AtMost(1));
+    assert_eq!(case.copies().len(), 1);
+    let stays = case.restored_inode(&case.job);
+    assert_ne!(
+        stays, last,
+        "two copies were there, so a third one stays away"
+    );
+    assert!(jobs[0].join("tree").exists());
+}
+
+#[test]
+fn zero_keeps_no_copy_and_removes_those_of_the_group_only() {
+    let case = Case::new();
+    let save = |arguments: &[&str]| {
+        let all = [&["save", "--key", "k"], arguments, &["tree"]].concat();
+        case.sandbox.run(&case.job, &all)
+    };
+    case.restored();
+    save(&["--move", "--repository", "acme/app", "--ref", "main"]).succeeded();
+    let of_other = case.copies();
+    assert_eq!(of_other.len(), 1);
+    trees::small(&case.tree(), 2);
+    save(&["--move", "--refresh"]).succeeded();
+    assert_eq!(case.copies().len(), 2);
+    trees::small(&case.tree(), 3);
+    // The key exists, so nothing is saved.
+    save(&["--move", "--ready-copies", "0"]).succeeded();
+    assert_eq!(case.copies(), of_other);
+    save(&["--move", "--refresh", "--ready-copies", "0"]).succeeded();
+    assert_eq!(case.copies(), of_other);
+    assert!(case.tree().exists());
+    let wrong = save(&["--ready-copies", "some"]);
+    assert!(
+        wrong.stderr.contains("use auto, 0, 1, 2 and so on"),
+        "{wrong:?}"
+    );
+    wrong.exited(2);
 }
 
 #[test]

@@ -105,6 +105,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("min-free-space", "1GB"),
     ("mirror", "true"),
     ("reuse", "copy"),
+    ("ready-copies", "2"),
     ("freshness", "off"),
     ("sources", "proto"),
     ("fail-on-stale", "true"),

@@ -164,6 +164,7 @@ fn choices_accept_their_words_in_any_case_and_errors_name_the_words() {
         ("save", "auto, always, on-success or never"),
         ("mirror", "auto, true or false"),
         ("reuse", "move or copy"),
+        ("ready-copies", "auto or a whole number from 0"),
         ("freshness", "safe, cargo or off"),
         ("log-level", "error, warn, info, debug or trace"),
         ("site", "auto, here, host or job-container"),

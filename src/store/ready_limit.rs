@@ -1,0 +1,72 @@
+//! How many ready copies of a root are kept (pure).
+
+use serde::{Deserialize, Serialize};
+
+/// How many ready copies of each root of an entry a save leaves in the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadyLimit {
+    /// As many as jobs used at once.
+    #[default]
+    Auto,
+    /// At most this many, whatever jobs use.
+    AtMost(u32),
+}
+
+impl ReadyLimit {
+    /// Parses `auto` or a whole number.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.eq_ignore_ascii_case("auto") {
+            return Some(Self::Auto);
+        }
+        // The standard parser would also take a `+`.
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number
+            .then(|| text.parse().ok().map(Self::AtMost))
+            .flatten()
+    }
+
+    /// Whether a job's directory becomes one more copy where `present` copies of the root are in
+    /// the store. `was_lent` tells that the job got it as a copy, or would have if there had been
+    /// one more.
+    pub(super) fn admits(self, present: usize, was_lent: bool) -> bool {
+        match self.maximum() {
+            None => present == 0 || was_lent,
+            Some(maximum) => present < maximum,
+        }
+    }
+
+    /// The largest number of copies; `None` for no limit.
+    pub(super) fn maximum(self) -> Option<usize> {
+        match self {
+            Self::Auto => None,
+            Self::AtMost(limit) => Some(usize::try_from(limit).unwrap_or(usize::MAX)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_auto_or_a_whole_number() {
+        assert_eq!(ReadyLimit::parse("Auto"), Some(ReadyLimit::Auto));
+        assert_eq!(ReadyLimit::parse("0"), Some(ReadyLimit::AtMost(0)));
+        assert_eq!(ReadyLimit::parse("12"), Some(ReadyLimit::AtMost(12)));
+        for wrong in ["", "+1", "-1", "1.5", "none", "4294967296"] {
+            assert_eq!(ReadyLimit::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_admits_copies_until_it_is_reached_whether_or_not_they_were_lent() {
+        for was_lent in [false, true] {
+            assert!(ReadyLimit::AtMost(2).admits(1, was_lent));
+            assert!(!ReadyLimit::AtMost(2).admits(2, was_lent));
+            assert!(!ReadyLimit::AtMost(0).admits(0, was_lent));
+        }
+        assert!(ReadyLimit::Auto.admits(0, false) && ReadyLimit::Auto.admits(3, true));
+        assert!(!ReadyLimit::Auto.admits(1, false));
+    }
+}
