@@ -8,12 +8,16 @@
 //! `lent/<manifest>-<number>-<device>-<inode>` notes a directory of either kind, by its device and
 //! inode. A note that is lost costs a copy, and nothing else.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::open::Store;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::fs::{Stat, files};
+use crate::fs::{Stat, Timestamp, files};
+
+/// Seconds that a job takes at most, as far as the number of copies is concerned.
+const JOB_TIME: i64 = 3_600;
 
 impl Store {
     /// Notes that a job got the directory at `path` for root `number` of a manifest.
@@ -33,10 +37,27 @@ impl Store {
 
     /// Whether a job has a ready copy of a root.
     pub(super) fn has_lent(&self, manifest: &Digest, number: u32) -> bool {
+        !self.lent_notes(manifest, number).is_empty()
+    }
+
+    /// How many directories jobs got lately, and probably still have. A job that saves nothing
+    /// leaves its note behind.
+    pub(super) fn count_lent(&self, manifest: &Digest, number: u32) -> usize {
+        let now = Timestamp::now().seconds;
+        let is_recent = |name: &OsString| {
+            let found = self.dir.stat(&self.layout.lent_dir().join(name));
+            let noted = found.ok().flatten().map(|stat| stat.mtime.seconds);
+            noted.is_some_and(|noted| now.saturating_sub(noted) < JOB_TIME)
+        };
+        let notes = self.lent_notes(manifest, number);
+        notes.iter().filter(|name| is_recent(name)).count()
+    }
+
+    fn lent_notes(&self, manifest: &Digest, number: u32) -> Vec<OsString> {
         let prefix = format!("{manifest}-{number}-");
-        let names = self.dir.list(&self.layout.lent_dir()).unwrap_or_default();
-        let mut names = names.iter().filter_map(|name| name.to_str());
-        names.any(|name| name.starts_with(&prefix))
+        let mut names = self.dir.list(&self.layout.lent_dir()).unwrap_or_default();
+        names.retain(|name| name.to_str().is_some_and(|name| name.starts_with(&prefix)));
+        names
     }
 
     /// Whether a directory is noted. Removes the note, because the job returns the directory.

@@ -35,6 +35,7 @@ mod locate;
 pub mod lock;
 mod open;
 pub mod pack;
+pub(crate) mod prepared;
 mod quarantine;
 mod read;
 pub mod ready;

@@ -4,7 +4,7 @@
 //! saved: root `number` of the entry's manifest, `bytes` large on disk. One rename moves it into
 //! the store and one rename moves it out. So exactly one job gets it, whatever happens at the same
 //! time, and the time does not depend on the size. [`crate::store::lent`] is about the number of
-//! copies.
+//! copies, [`crate::store::prepared`] about copies that no job left.
 //!
 //! # Why it is correct
 //!
@@ -25,7 +25,7 @@ use super::id::EntryGroup;
 use super::layout;
 use super::lock::SharedLock;
 use super::open::{Store, random_name};
-use super::ready_limit::ReadyLimit;
+use super::ready_limit::{CopyCounts, ReadyLimit};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::fs::{Stat, Timestamp, effective_uid, files};
@@ -40,6 +40,18 @@ pub struct ReadyCopy {
     pub root: u32,
     /// Bytes that it used on disk when it was kept.
     pub bytes: u64,
+}
+
+/// The roots of a job that ended.
+pub(crate) struct ReturnedRoots<'a> {
+    /// What they match.
+    pub(crate) manifest: &'a Digest,
+    /// What they matched when they were restored, if that is another manifest.
+    pub(crate) earlier: Option<&'a Digest>,
+    pub(crate) tree: &'a Tree,
+    pub(crate) roots: &'a Roots,
+    /// What removing all of them frees.
+    pub(crate) bytes: u64,
 }
 
 /// What a restore got of ready copies.
@@ -120,33 +132,58 @@ impl Store {
         found.map_or_else(Timestamp::default, |stat| stat.ctime)
     }
 
-    /// Moves those directories among an entry's roots into the store that `limit` admits. `bytes`
-    /// is the size on disk of all of them.
+    /// Moves those directories among the roots into the store that `limit` admits. Returns how many
+    /// more copies the next jobs may need.
     pub(crate) fn put_ready_copies(
         &self,
-        manifest: &Digest,
-        (tree, roots): (&Tree, &Roots),
-        bytes: u64,
+        returned: &ReturnedRoots<'_>,
         limit: ReadyLimit,
-    ) -> Result<()> {
+    ) -> Result<usize> {
+        let ReturnedRoots {
+            manifest, bytes, ..
+        } = *returned;
+        let mut lacking = 0;
         let present = self.ready_copies()?;
-        for (number, path) in directories(tree, roots) {
+        for (number, path) in directories(returned.tree, returned.roots) {
             let Some(stat) = files::stat_link(path)? else {
                 continue;
             };
+            let count = |id| present.iter().filter(|copy| copy.is_of(id, number)).count();
             let was_lent = self.take_back(manifest, number, &stat);
-            let present = present.iter().filter(|copy| copy.is_of(manifest, number));
-            if !limit.admits(present.count(), was_lent) {
+            let earlier = returned.earlier.map(|id| {
+                let was_lent = self.take_back(id, number, &stat);
+                count(id) + usize::from(was_lent)
+            });
+            let present = count(manifest);
+            if !limit.admits(present, was_lent) {
                 continue;
             }
-            self.dir
-                .create_dir(&self.layout.ready_copies(), self.modes.directory)?;
             // The sizes of single roots are not known; the first one stands for all.
             let share = if number == 0 { bytes } else { 0 };
-            let kept_as = self.layout.ready_copy(manifest, number, share, stat.inode);
-            self.dir.move_in(path, &kept_as)?;
+            let kept_as = self.ready_path(manifest, number, share, &stat)?;
+            if self.dir.move_in(path, &kept_as)? {
+                let copies = CopyCounts {
+                    present: present + 1,
+                    lent: self.count_lent(manifest, number),
+                    earlier,
+                };
+                lacking = lacking.max(limit.lacking(&copies));
+            }
         }
-        Ok(())
+        Ok(lacking)
+    }
+
+    /// The path of a ready copy, in a directory that exists then.
+    pub(super) fn ready_path(
+        &self,
+        manifest: &Digest,
+        number: u32,
+        bytes: u64,
+        stat: &Stat,
+    ) -> Result<PathBuf> {
+        let dir = self.layout.ready_copies();
+        self.dir.create_dir(&dir, self.modes.directory)?;
+        Ok(self.layout.ready_copy(manifest, number, bytes, stat.inode))
     }
 
     /// Removes the ready copies of a group's entries that exceed a limit: there were more before
@@ -277,7 +314,10 @@ impl Store {
 }
 
 /// The directories among the roots, with the numbers of the roots.
-fn directories<'a>(tree: &'a Tree, roots: &'a Roots) -> impl Iterator<Item = (u32, &'a Path)> {
+pub(super) fn directories<'a>(
+    tree: &'a Tree,
+    roots: &'a Roots,
+) -> impl Iterator<Item = (u32, &'a Path)> {
     let dirs = (0..).zip(tree.dirs_in(Tree::TOP));
     dirs.filter_map(|(number, (_, dir))| {
         let root = roots.get(&dir.name).ok()?;

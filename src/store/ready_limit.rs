@@ -13,6 +13,18 @@ pub enum ReadyLimit {
     AtMost(u32),
 }
 
+/// The copies of a root when a job has moved its directory into the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CopyCounts {
+    /// Those in the store, with this one.
+    pub(super) present: usize,
+    /// Those that running jobs have.
+    pub(super) lent: usize,
+    /// Those of the manifest that the directory matched before the job changed it, with the
+    /// directory itself if it was one: as many as jobs used at once. `None` if the job did not change it.
+    pub(super) earlier: Option<usize>,
+}
+
 impl ReadyLimit {
     /// Parses `auto` or a whole number.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -34,6 +46,15 @@ impl ReadyLimit {
             None => present == 0 || was_lent,
             Some(maximum) => present < maximum,
         }
+    }
+
+    /// How many copies more than there are the next jobs may need.
+    pub(super) fn lacking(self, copies: &CopyCounts) -> usize {
+        let needed = match self.maximum() {
+            None => copies.earlier.unwrap_or(0),
+            Some(maximum) => maximum,
+        };
+        needed.saturating_sub(copies.present.saturating_add(copies.lent))
     }
 
     /// The largest number of copies; `None` for no limit.
@@ -68,5 +89,22 @@ mod tests {
         }
         assert!(ReadyLimit::Auto.admits(0, false) && ReadyLimit::Auto.admits(3, true));
         assert!(!ReadyLimit::Auto.admits(1, false));
+    }
+
+    #[test]
+    fn copies_are_lacking_up_to_the_number_or_to_that_of_the_earlier_manifest() {
+        let copies = |present, lent, earlier| CopyCounts {
+            present,
+            lent,
+            earlier,
+        };
+        assert_eq!(ReadyLimit::AtMost(4).lacking(&copies(1, 0, None)), 3);
+        assert_eq!(ReadyLimit::AtMost(4).lacking(&copies(1, 2, Some(9))), 1);
+        assert_eq!(ReadyLimit::AtMost(1).lacking(&copies(1, 0, None)), 0);
+        assert_eq!(ReadyLimit::AtMost(2).lacking(&copies(2, 5, None)), 0);
+        assert_eq!(ReadyLimit::Auto.lacking(&copies(1, 0, Some(4))), 3);
+        assert_eq!(ReadyLimit::Auto.lacking(&copies(1, 1, Some(2))), 0);
+        // Jobs that found no copy left move their directories into the store themselves.
+        assert_eq!(ReadyLimit::Auto.lacking(&copies(1, 3, None)), 0);
     }
 }

@@ -2,27 +2,27 @@
 
 mod compare;
 mod find;
+mod prepare;
 mod request;
 mod root_lock;
 mod roots;
+mod write;
 
 use std::time::Instant;
 
+pub(crate) use prepare::prepare_copies;
 pub use request::{RestoreOptions, RestoreRequest, RestoreStats, RestoreSteps, RestoredEntry};
 
 use super::LOCK_TIMEOUT;
 use crate::error::Result;
-use crate::fmt::human::plural;
-use crate::monitor::{Monitor, Stage};
+use crate::monitor::Monitor;
 use crate::store::ready::TakenCopies;
 use crate::store::{Entry, Store};
-use crate::tree::LeafKind;
-use crate::tree::apply::{self, Applied};
-use crate::tree::manifest::Manifest;
-use crate::tree::plan::{Extraneous, Plan};
-use compare::{LockedRoots, RestoredTree, RootComparison};
+use crate::tree::plan::Extraneous;
+use compare::{LockedRoots, RestoredTree};
 use find::EntryFinder;
 use root_lock::RootLock;
+use write::{WriteOptions, restore_roots};
 
 /// Restores the best entry for a key; `None` on a miss.
 ///
@@ -97,7 +97,11 @@ fn restore_entry(
     };
     // On an error, roots that were missing are missing again: a ready copy may have lost data in a
     // power cut, and what the restore did not reach is not compared yet.
-    let stats = restore_roots(store, &restored, &target, request, monitor)
+    let options = WriteOptions {
+        steps: request.steps,
+        verify: request.options.verify,
+    };
+    let stats = restore_roots(store, &restored, &target, options, monitor)
         .inspect_err(|_| store.discard_taken(&taken))?;
     for (number, path) in missed {
         store.note_lent(&entry.manifest, number, &path);
@@ -106,73 +110,4 @@ fn restore_entry(
         ready: u32::try_from(taken.len()).unwrap_or(u32::MAX),
         ..stats
     })
-}
-
-/// Brings roots into the state of the entry.
-fn restore_roots(
-    store: &Store,
-    restored: &RestoredTree<'_>,
-    target: &LockedRoots<'_>,
-    request: &RestoreRequest<'_>,
-    monitor: &dyn Monitor,
-) -> Result<RestoreStats> {
-    let RestoredTree {
-        entry,
-        manifest,
-        roots,
-    } = *restored;
-    if let Some(steps) = request.steps {
-        steps.prepare(entry, manifest, roots)?;
-    }
-    monitor.begin(Stage::Scanning, 0);
-    let comparison = RootComparison::new(store, entry, manifest, target)?;
-    let plan = &comparison.plan;
-    monitor.begin(Stage::Restoring, bytes_to_write(manifest, plan));
-    let options = apply::ApplyOptions {
-        verify: request.options.verify,
-        source: store,
-        monitor,
-    };
-    let apply::ApplyOutcome { applied, states } = apply::apply(manifest, plan, roots, options)?;
-    let restamped = match request.steps {
-        Some(steps) => steps.finish(entry, manifest, roots)?,
-        None => None,
-    };
-    comparison.keep_stamp(store, restored, states, restamped);
-    warn_of_losses(&applied, monitor);
-    Ok(RestoreStats {
-        applied: Some(applied),
-        up_to_date_files: plan.up_to_date + applied.confirmed,
-        up_to_date_bytes: plan
-            .up_to_date_bytes
-            .saturating_add(applied.confirmed_bytes),
-        ready: 0,
-    })
-}
-
-/// Saturates: a manifest can claim any size.
-fn bytes_to_write(manifest: &Manifest, plan: &Plan) -> u64 {
-    plan.write
-        .iter()
-        .map(|leaf| match &manifest.tree[*leaf].kind {
-            LeafKind::File(file) => file.data_len(),
-            LeafKind::Symlink(_) | LeafKind::HardLink(_) => 0,
-        })
-        .fold(0, u64::saturating_add)
-}
-
-/// Warns of what the filesystem could not take over.
-fn warn_of_losses(applied: &Applied, monitor: &dyn Monitor) {
-    if applied.without_attributes > 0 {
-        monitor.warn(&format!(
-            "some extended attributes of {} files or directories could not be set",
-            applied.without_attributes
-        ));
-    }
-    if applied.copied_links > 0 {
-        monitor.warn(&format!(
-            "{} copied, because the filesystem refused to link",
-            plural(applied.copied_links, "hard link was", "hard links were")
-        ));
-    }
 }

@@ -12,10 +12,11 @@ use std::time::Instant;
 pub use request::{Excess, IfExists, SaveOptions, SaveOutcome, SaveRequest, SaveSteps, SavedEntry};
 
 use super::LOCK_TIMEOUT;
+use super::restore::prepare_copies;
 use crate::error::{Error, Result};
 use crate::monitor::{Monitor, Stage};
 use crate::store::lock::{SaveLock, SharedLock};
-use crate::store::{EntryId, Store};
+use crate::store::{Entry, EntryId, Store};
 use crate::tree::LeafKind;
 use crate::tree::scan::{self, Scan, scan};
 use context::SaveContext;
@@ -35,34 +36,66 @@ pub fn save(
         start: Instant::now(),
     };
     let shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
-    let outcome = save_entry(&context, &shared_lock)?;
-    limit_copies(&context, &shared_lock);
+    let Saved { outcome, lacking } = save_entry(&context, &shared_lock)?;
+    adjust_copies(&context, &shared_lock, lacking.as_ref());
     Ok(outcome)
 }
 
-fn save_entry(context: &SaveContext<'_>, shared_lock: &SharedLock) -> Result<SaveOutcome> {
-    let SaveContext { store, request, .. } = *context;
-    let id = request.group.entry_id(request.key);
-    if request.options.if_exists == IfExists::Keep && has_entry(store, shared_lock, &id)? {
-        return Ok(SaveOutcome::Exists);
-    }
-    match store.try_lock_entry(shared_lock, &id)? {
-        Some(save_lock) => save_locked(context, id, shared_lock, &save_lock),
-        None => Ok(SaveOutcome::InProgress),
+/// What a save did, and the ready copies that it could not leave itself.
+struct Saved {
+    outcome: SaveOutcome,
+    lacking: Option<LackingCopies>,
+}
+
+struct LackingCopies {
+    entry: Entry,
+    count: usize,
+}
+
+impl From<SaveOutcome> for Saved {
+    fn from(outcome: SaveOutcome) -> Self {
+        let lacking = None;
+        Self { outcome, lacking }
     }
 }
 
-/// What was saved is complete with any number of ready copies, so a failure is a warning.
-fn limit_copies(context: &SaveContext<'_>, shared_lock: &SharedLock) {
+fn save_entry(context: &SaveContext<'_>, shared_lock: &SharedLock) -> Result<Saved> {
+    let SaveContext { store, request, .. } = *context;
+    let id = request.group.entry_id(request.key);
+    if request.options.if_exists == IfExists::Keep && has_entry(store, shared_lock, &id)? {
+        return Ok(SaveOutcome::Exists.into());
+    }
+    match store.try_lock_entry(shared_lock, &id)? {
+        Some(save_lock) => save_locked(context, id, shared_lock, &save_lock),
+        None => Ok(SaveOutcome::InProgress.into()),
+    }
+}
+
+/// Prepares the copies that the next jobs may need, and removes those beyond the limit. What was
+/// saved is complete with any number of copies, so a failure is a warning.
+///
+/// The entry is not locked any more: jobs that end at the same time save meanwhile.
+fn adjust_copies(
+    context: &SaveContext<'_>,
+    shared_lock: &SharedLock,
+    lacking: Option<&LackingCopies>,
+) {
     let SaveContext {
         store,
         request,
         monitor,
         ..
     } = *context;
+    let prepared = lacking.map_or(Ok(()), |LackingCopies { entry, count }| {
+        prepare_copies(store, shared_lock, entry, *count, monitor)
+    });
     let limit = request.options.ready_limit;
-    if let Err(error) = store.limit_ready_copies(shared_lock, request.group, limit) {
-        monitor.warn(&error.with_advice());
+    let limited = store.limit_ready_copies(shared_lock, request.group, limit);
+    for result in [prepared, limited] {
+        match result {
+            Ok(()) | Err(Error::Interrupted) => {}
+            Err(error) => monitor.warn(&error.with_advice()),
+        }
     }
 }
 
@@ -71,16 +104,16 @@ fn save_locked(
     id: EntryId,
     shared_lock: &SharedLock,
     save_lock: &SaveLock,
-) -> Result<SaveOutcome> {
+) -> Result<Saved> {
     let SaveContext { store, request, .. } = *context;
     let options = &request.options;
     let mut scan = scan_roots(context)?;
     if is_empty(&scan) && !options.allow_empty {
         warn_of_skipped(&scan.skipped, context.monitor);
-        return Ok(SaveOutcome::NothingToSave);
+        return Ok(SaveOutcome::NothingToSave.into());
     }
     if let Some(excess) = excess(&scan, request.max_bytes) {
-        return Ok(SaveOutcome::TooLarge(excess));
+        return Ok(SaveOutcome::TooLarge(excess).into());
     }
     let bytes_on_disk = BytesOnDisk::of(&scan);
     let parent = Parent::find(store, shared_lock, request)?;
@@ -91,28 +124,43 @@ fn save_locked(
     let stored = store_contents(context, shared_lock, scan, parent.as_ref())?;
     // After the roots were read: what changed since then has a later time than anything in them.
     let record = record(context)?;
+    let earlier = parent.as_ref().map(|parent| parent.entry.manifest);
     if let Some(parent) = parent
         && options.if_exists == IfExists::ReplaceIfChanged
         && parent.is_same(request.key, &stored.manifest, record.as_deref())
     {
-        keep_roots(context, &parent.entry.manifest, &stored, bytes_on_disk);
-        return Ok(SaveOutcome::Unchanged);
+        let id = &parent.entry.manifest;
+        let count = keep_roots(context, (id, earlier.as_ref()), &stored, bytes_on_disk);
+        let entry = parent.entry;
+        return Ok(Saved {
+            outcome: SaveOutcome::Unchanged,
+            lacking: Some(LackingCopies { entry, count }),
+        });
     }
     if stored.manifest.tree.leaves().is_empty() && stored.skipped_files > 0 {
-        return Ok(SaveOutcome::NothingToSave);
+        return Ok(SaveOutcome::NothingToSave.into());
     }
     let Some(entry) = publish(request, save_lock, &stored, record.as_deref())? else {
-        return Ok(SaveOutcome::Exists);
+        return Ok(SaveOutcome::Exists.into());
     };
-    keep_roots(context, &entry.manifest, &stored, bytes_on_disk);
-    Ok(SaveOutcome::Saved(Box::new(SavedEntry {
+    let ids = (&entry.manifest, earlier.as_ref());
+    let count = keep_roots(context, ids, &stored, bytes_on_disk);
+    let lacking = LackingCopies {
+        entry: entry.clone(),
+        count,
+    };
+    let saved = SavedEntry {
         id,
         entry,
         reused_files: stored.reused_files,
         reused_bytes: stored.reused_bytes,
         skipped_files: stored.skipped_files,
         elapsed: context.start.elapsed(),
-    })))
+    };
+    Ok(Saved {
+        outcome: SaveOutcome::Saved(Box::new(saved)),
+        lacking: Some(lacking),
+    })
 }
 
 /// Whether there is an entry. A damaged one is quarantined, so that a new one can take its place.

@@ -12,6 +12,8 @@ use crate::ops::save::parent::Parent;
 use crate::ops::save::request::{IfExists, SaveRequest, SaveSteps};
 use crate::store::Entry;
 use crate::store::lock::{SaveLock, SharedLock};
+use crate::store::prepared::unshared_bytes;
+use crate::store::ready::ReturnedRoots;
 use crate::store::save::{ContentWriter, FinishedContents};
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{Scan, SkipReason, SkippedPath};
@@ -115,13 +117,14 @@ impl BytesOnDisk {
 }
 
 /// Keeps the stamp of the roots and, if asked for, moves the directories among them into the store
-/// as ready copies. Both only save time later, so failures are warnings.
+/// as ready copies. Both only save time later, so failures are warnings. `earlier` is the manifest
+/// that the roots matched before. Returns how many more copies the next jobs may need.
 pub(super) fn keep_roots(
     context: &SaveContext<'_>,
-    id: &Digest,
+    (id, earlier): (&Digest, Option<&Digest>),
     stored: &StoredContents<'_>,
     bytes_on_disk: BytesOnDisk,
-) {
+) -> usize {
     let SaveContext {
         store,
         request,
@@ -132,7 +135,7 @@ pub(super) fn keep_roots(
     let kept = store
         .put_stamp(id, tree, request.roots, stored.stamp.clone())
         .and_then(|()| match &stored.closed_directory {
-            _ if !request.options.keep_ready => Ok(()),
+            _ if !request.options.keep_ready => Ok(0),
             Some(closed) => {
                 // No job of this user could ever remove it from the store.
                 monitor.warn(&format!(
@@ -140,19 +143,30 @@ pub(super) fn keep_roots(
                      let the step that made it remove it",
                     closed.display()
                 ));
-                Ok(())
+                Ok(0)
             }
             // The entry lacks it, so it stays with the user. A warning named it.
-            None if stored.skipped_files > 0 => Ok(()),
+            None if stored.skipped_files > 0 => Ok(0),
             None => {
                 request.steps.map_or(Ok(()), SaveSteps::before_move)?;
-                let limit = request.options.ready_limit;
-                store.put_ready_copies(id, (tree, request.roots), bytes_on_disk.0, limit)
+                let returned = ReturnedRoots {
+                    manifest: id,
+                    earlier: earlier.filter(|earlier| *earlier != id),
+                    tree,
+                    roots: request.roots,
+                    bytes: if store.shares_blocks() {
+                        unshared_bytes(&stored.manifest)
+                    } else {
+                        bytes_on_disk.0
+                    },
+                };
+                store.put_ready_copies(&returned, request.options.ready_limit)
             }
         });
-    if let Err(error) = kept {
+    kept.unwrap_or_else(|error| {
         monitor.warn(&error.with_advice());
-    }
+        0
+    })
 }
 
 pub(super) fn warn_of_skipped(skipped: &[SkippedPath], monitor: &dyn Monitor) {

@@ -9,6 +9,7 @@ mod limits;
 mod many;
 mod matrix;
 mod power;
+mod prepared;
 mod ready;
 mod retention;
 mod shared;

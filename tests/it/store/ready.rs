@@ -59,27 +59,7 @@ impl Case {
 
     #[track_caller]
     fn end_with(&self, job: &Path, ready_limit: ReadyLimit) {
-        let store = Store::open(self.sandbox.cache()).unwrap().unwrap();
-        let entry = list(&store, &Silent).unwrap().remove(0).entry;
-        let roots = Roots::new([(Box::from(b"./tree".as_slice()), job.join("tree"))]);
-        let request = SaveRequest {
-            group: &entry.group,
-            key: &entry.key,
-            roots: &roots,
-            filter: None,
-            options: SaveOptions {
-                if_exists: IfExists::ReplaceIfChanged,
-                keep_ready: true,
-                ready_limit,
-                ..SaveOptions::default()
-            },
-            steps: None,
-            parts: BTreeMap::new(),
-            parent: None,
-            max_bytes: None,
-        };
-        let outcome = save(&store, &request, &Silent).unwrap();
-        assert!(matches!(outcome, SaveOutcome::Unchanged), "{outcome:?}");
+        end(&self.sandbox, job, ready_limit);
     }
 
     fn jobs(&self, count: usize) -> Vec<PathBuf> {
@@ -107,6 +87,32 @@ impl Case {
         assert_same(&self.wanted, &snapshot(&job.join("tree")));
         report
     }
+}
+
+/// What a job does at its end with a directory that it did not change.
+#[track_caller]
+pub(super) fn end(sandbox: &Sandbox, job: &Path, ready_limit: ReadyLimit) {
+    let store = Store::open(sandbox.cache()).unwrap().unwrap();
+    let entry = list(&store, &Silent).unwrap().remove(0).entry;
+    let roots = Roots::new([(Box::from(b"./tree".as_slice()), job.join("tree"))]);
+    let request = SaveRequest {
+        group: &entry.group,
+        key: &entry.key,
+        roots: &roots,
+        filter: None,
+        options: SaveOptions {
+            if_exists: IfExists::ReplaceIfChanged,
+            keep_ready: true,
+            ready_limit,
+            ..SaveOptions::default()
+        },
+        steps: None,
+        parts: BTreeMap::new(),
+        parent: None,
+        max_bytes: None,
+    };
+    let outcome = save(&store, &request, &Silent).unwrap();
+    assert!(matches!(outcome, SaveOutcome::Unchanged), "{outcome:?}");
 }
 
 #[test]
