@@ -8,7 +8,7 @@
 //! - `fuzzing`: what the targets in `fuzz` run; not part of the program
 //! - `cli`: the command line: arguments in, text or JSON out
 //! - `demo`: `local-cache demo`: jobs on a real Cargo project, with and without the cache
-//! - `doctor`: `local-cache doctor`: checks disk, store, Docker and environment
+//! - `doctor`: `local-cache doctor`: checks disk, store, Docker, environment and remote
 //! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log
 //!   lines out
 //! - `job`: what the action asks of a worker: request, reply, and the dispatch to operations

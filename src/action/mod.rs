@@ -15,6 +15,7 @@
 //!
 //! Doing:
 //! - [`files`]: appends records to the runner's files, reads the event file
+//! - `origin`: whether a command works for a branch
 //! - [`console`]: writes lines and commands to a writer that the caller owns
 //! - [`dispatcher`]: runs a job where its files are
 //! - [`phase`]: the pre, main and post phases
@@ -35,6 +36,8 @@ pub mod files;
 pub mod inputs;
 pub mod kind;
 pub mod look;
+#[cfg(feature = "remote")]
+pub(crate) mod origin;
 pub mod phase;
 pub mod record;
 pub mod summary;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::fmt::human::{bytes, count, cut_middle, elapsed_ms};
 use crate::job::PastRun;
 use crate::ops::free_space::DiskUsage;
+use crate::ops::second_tier::TierReport;
 use crate::stats::event::{DiskState, LookupResult};
 
 /// Far below the runner's limit of 1 MiB.
@@ -26,6 +27,9 @@ pub struct SummaryRow {
     pub key: String,
     /// None if nothing was looked up.
     pub hit: Option<LookupResult>,
+    /// Whether the remote had the entry, and the store did not.
+    #[serde(default)]
+    pub from_remote: bool,
     pub files: u64,
     pub bytes: u64,
     pub written_bytes: u64,
@@ -42,6 +46,8 @@ pub struct JobSummary<'a> {
     /// The disk before the job.
     pub before: Option<DiskUsage>,
     pub after: Option<DiskState>,
+    /// What the remote did in all phases of the step.
+    pub remote: Option<&'a TierReport>,
     pub notices: &'a [String],
     /// Runs of the job, the latest last.
     pub trend: &'a [PastRun],
@@ -65,6 +71,10 @@ fn write_all(summary: &JobSummary<'_>, text: &mut String) -> std::fmt::Result {
     }
     for notice in summary.notices.iter().take(MAX_ROWS) {
         writeln!(text, "> {}\n", escape(notice, 4 * MAX_KEY_CHARS))?;
+    }
+    if let Some(remote) = summary.remote.filter(|remote| remote.requests > 0) {
+        let line = escape(&remote.to_string(), 4 * MAX_KEY_CHARS);
+        writeln!(text, "Remote {line}.\n")?;
     }
     disk(summary.before, summary.after, text)?;
     chart(
@@ -93,12 +103,13 @@ fn write_row(row: &SummaryRow, text: &mut String) -> std::fmt::Result {
         Some(LookupResult::Miss) => "miss",
         None => "-",
     };
+    let from = if row.from_remote { ", remote" } else { "" };
     let is_hit = is_hit(row.hit);
     let has_size = row.files > 0 || row.bytes > 0;
     let cell = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     writeln!(
         text,
-        "| {} | <code>{}</code> | {found} | {} | {} | {} | {} | {} |",
+        "| {} | <code>{}</code> | {found}{from} | {} | {} | {} | {} | {} |",
         escape(&row.name, MAX_KEY_CHARS),
         escape(&cut_middle(&row.key, MAX_KEY_CHARS), MAX_KEY_CHARS),
         cell(has_size.then(|| count(row.files))),

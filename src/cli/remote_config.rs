@@ -4,8 +4,7 @@ use anyhow::Result;
 
 use super::context::CommandContext;
 use super::failure::usage_error;
-use crate::action::WorkflowContext;
-use crate::action::files::read_event;
+use crate::action::origin::is_of_branch;
 use crate::fs::Local;
 use crate::remote::{RemoteConfig, Trust, remote_url};
 
@@ -22,10 +21,5 @@ pub(super) fn configured(
 /// What a command may read and write on the remote: outside of workflows everything, in a
 /// workflow what its event says.
 pub(super) fn trust(context: &CommandContext<'_>) -> Trust {
-    let workflow = WorkflowContext::from_env(context.env);
-    if !context.env.flag("GITHUB_ACTIONS") && workflow.event_name.is_none() {
-        return Trust::Branch;
-    }
-    let event = read_event(workflow.event_path.as_deref()).ok();
-    Trust::of_branch(workflow.origin(event.as_ref()).is_branch())
+    Trust::of_branch(is_of_branch(context.env))
 }

@@ -9,6 +9,8 @@ mod disk;
 mod docker;
 mod environment;
 mod finding;
+#[cfg(feature = "remote")]
+mod remote;
 mod store;
 
 pub use finding::{ActionImage, DoctorOptions, Finding, Status};
@@ -27,6 +29,8 @@ pub(crate) fn run_checks(options: &DoctorOptions) -> Vec<Finding> {
     findings.insert(0, root);
     findings.extend(store::findings(options));
     findings.extend(environment::findings(options));
+    #[cfg(feature = "remote")]
+    findings.extend(remote::findings(options));
     if let Some(image) = &options.as_action {
         findings.extend(as_action::findings(options, image.name()));
     }

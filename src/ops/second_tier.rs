@@ -57,6 +57,21 @@ pub struct TierReport {
 }
 
 impl TierReport {
+    /// The sums of two reports about one place.
+    #[must_use]
+    pub fn with(self, later: Self) -> Self {
+        Self {
+            place: later.place,
+            pulled_entries: self.pulled_entries + later.pulled_entries,
+            pushed_entries: self.pushed_entries + later.pushed_entries,
+            present_entries: self.present_entries + later.present_entries,
+            received_bytes: self.received_bytes.saturating_add(later.received_bytes),
+            sent_bytes: self.sent_bytes.saturating_add(later.sent_bytes),
+            requests: self.requests + later.requests,
+            milliseconds: self.milliseconds.saturating_add(later.milliseconds),
+        }
+    }
+
     /// For the journal; none if no request was sent.
     pub(crate) fn traffic(&self) -> Option<RemoteTraffic> {
         (self.requests > 0).then_some(RemoteTraffic {

@@ -49,6 +49,8 @@ const TRANSFER_LIMIT: Duration = Duration::from_secs(10);
 const LOWEST_RATE: u64 = 256 << 10;
 /// How many objects a server lists in one answer.
 const PAGE: usize = 1000;
+/// So many deletions have the limit of a transfer together.
+const DELETED_AT_ONCE: usize = 100;
 
 /// An object as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,6 +201,32 @@ impl RemoteClient {
         })
     }
 
+    /// Lists one page of objects, to find out whether that is possible.
+    pub(crate) fn try_list(&self, monitor: &dyn Monitor) -> RemoteResult<()> {
+        let path = self.path("");
+        let mut objects = self.connections.small.list(Some(&path));
+        let next = self.limited(SMALL_LIMIT, monitor, async {
+            objects.next().await.transpose().map(drop)
+        });
+        self.finish(self.target("list", ""), next)
+    }
+
+    /// Reads an object of a few bytes, to find out whether that is possible.
+    pub(crate) fn try_read(&self, name: &str, monitor: &dyn Monitor) -> RemoteResult<()> {
+        let path = self.path(name);
+        let read = self.connections.small.get(&path);
+        let read = self.limited(SMALL_LIMIT, monitor, async {
+            read.await?.bytes().await.map(drop)
+        });
+        self.finish(self.target("read", name), read)
+    }
+
+    /// By how many seconds the server's clock is ahead of this machine's, if a small request was
+    /// answered with a date.
+    pub(crate) fn clock_seconds_ahead(&self) -> Option<i64> {
+        self.connections.clock.seconds_ahead()
+    }
+
     /// Starts to read a range of an object. One that is empty is damaged: no object of the format is.
     pub(crate) fn start_range(
         &self,
@@ -268,7 +296,7 @@ impl RemoteClient {
 
     /// Deletes objects. Those that do not exist count as deleted.
     pub(crate) fn delete(&self, names: &[String], monitor: &dyn Monitor) -> RemoteResult<()> {
-        for names in names.chunks(PAGE) {
+        for names in names.chunks(DELETED_AT_ONCE) {
             let paths: Vec<_> = names.iter().map(|name| Ok(self.path(name))).collect();
             let deletions = self
                 .connections
@@ -285,6 +313,8 @@ impl RemoteClient {
                 Ok(())
             });
             self.finish(self.target("delete", &names[0]), delete)?;
+            let others = names.len() as u64 - 1;
+            self.requests.fetch_add(others, Ordering::Relaxed);
         }
         Ok(())
     }

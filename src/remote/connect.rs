@@ -8,6 +8,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
 
 use super::config::RemoteConfig;
+use super::server_clock::{ClockConnector, ServerClock};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::fs::files;
@@ -44,6 +45,8 @@ pub(super) struct Connections {
     pub(super) small: Arc<dyn ObjectStore>,
     pub(super) downloads: Arc<dyn ObjectStore>,
     pub(super) uploads: Arc<dyn ObjectStore>,
+    /// By the answers to small requests.
+    pub(super) clock: ServerClock,
 }
 
 /// Connects to nothing yet. Credentials come from the variables that the tools of AWS use.
@@ -62,7 +65,13 @@ pub(super) fn connect(config: &RemoteConfig, env: &Env) -> Result<Connections> {
             .build()
             .map_err(|error| cannot_connect(config, &error))
     };
-    let small = build(builder(config, env), options.clone(), SMALL_RETRIES)?;
+    let clock = ServerClock::default();
+    // Ceph permits a request that deletes several objects only by a policy for the whole bucket, and
+    // some servers have no such request.
+    let noting = builder(config, env)
+        .with_disable_bulk_delete(true)
+        .with_http_connector(ClockConnector(clock.clone()));
+    let small = build(noting, options.clone(), SMALL_RETRIES)?;
     // One provider, so that a service that gives out credentials is asked once.
     let credentials = small.credentials();
     let builder = || builder(config, env).with_credentials(Arc::clone(credentials));
@@ -72,6 +81,7 @@ pub(super) fn connect(config: &RemoteConfig, env: &Env) -> Result<Connections> {
         // A limit on silence would count the time of the body.
         uploads: Arc::new(build(builder(), options, UPLOAD_RETRIES)?),
         small: Arc::new(small),
+        clock,
     })
 }
 

@@ -7,6 +7,7 @@
 //!     manifests/<digest>                    a manifest and where its contents are
 //!     segments/<digest>                     contents
 //!     unreferenced.json                     what garbage collection found unneeded, and since when
+//!   <trust>/doctor-<number>                 written and deleted by `local-cache doctor`
 //! ```
 //!
 //! Scope and ref keep their slashes, so that the policy of a bucket can name
@@ -22,6 +23,7 @@ use crate::store::scope::is_of_pull_request;
 
 /// The directory of the format, like the store's own.
 pub(crate) const TOP: &str = "local-cache-v1";
+const PROBE_PREFIX: &str = "doctor-";
 
 /// Who may have written an entry. Bucket policies enforce it by the names of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -139,6 +141,11 @@ impl fmt::Display for GroupName {
     }
 }
 
+/// The name of the object with which a check finds out what it may do. No entry needs it.
+pub(crate) fn probe_object(trust: Trust, id: &PushId) -> String {
+    format!("{trust}/{PROBE_PREFIX}{id}")
+}
+
 /// The key's part of a record's name: that of the entry's id.
 pub(crate) fn key_id(group: &EntryGroup, key: &str) -> String {
     group.entry_id(key).key().to_owned()
@@ -153,6 +160,8 @@ pub(crate) enum ObjectKind {
     /// A manifest or a segment.
     Data,
     Unreferenced,
+    /// What a check left behind.
+    Probe,
     Other,
 }
 
@@ -169,6 +178,9 @@ impl ObjectKind {
                     },
                     _ => Self::Other,
                 }
+            }
+            (Some(file), Some(_)) if file.strip_prefix(PROBE_PREFIX).is_some_and(is_hex) => {
+                Self::Probe
             }
             (Some(file), Some("manifests" | "segments")) if file.parse::<Digest>().is_ok() => {
                 Self::Data
@@ -275,6 +287,9 @@ mod tests {
             assert_eq!(ObjectKind::of(&name), kind, "{name}");
         }
         assert_eq!(of_group.trust(), Some(Trust::PullRequest));
+        let probe = probe_object(Trust::Branch, &PushId::random());
+        assert_eq!(ObjectKind::of(&probe), ObjectKind::Probe, "{probe}");
+        assert_eq!(GroupName::of_object(&probe), None);
         assert_eq!(GroupName::of_object("clock"), None);
         assert_eq!(ObjectKind::of("a/entries/notes.txt"), ObjectKind::Other);
     }

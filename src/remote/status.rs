@@ -98,7 +98,8 @@ pub(crate) fn all_records(
 
 /// Lists what is on the remote.
 pub(crate) fn status(client: &RemoteClient, monitor: &dyn Monitor) -> RemoteResult<RemoteStatus> {
-    let objects = client.list("", monitor)?;
+    let mut objects = client.list("", monitor)?;
+    objects.retain(|object| ObjectKind::of(&object.name) != ObjectKind::Probe);
     let (records, errors) = all_records(client, &objects, monitor)?;
     for (_, error) in errors.iter().take(10) {
         monitor.warn(&error.to_string());

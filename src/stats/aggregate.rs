@@ -196,6 +196,11 @@ impl Tally {
         figures.remote_milliseconds = figures
             .remote_milliseconds
             .saturating_add(remote.milliseconds);
+        if event.phase == Phase::Post {
+            figures.remote_save_milliseconds = figures
+                .remote_save_milliseconds
+                .saturating_add(remote.milliseconds);
+        }
     }
 
     /// A cache with nothing in it, such as that of git in a project without git dependencies, says

@@ -119,6 +119,8 @@ pub struct Figures {
     pub sent_bytes: u64,
     /// How long restores and saves waited for the remote.
     pub remote_milliseconds: u64,
+    /// The part of saves in it.
+    pub remote_save_milliseconds: u64,
     pub restores: DurationSummary,
     /// Saves that created an entry.
     pub saves: DurationSummary,
@@ -144,6 +146,19 @@ pub struct Figures {
 impl Figures {
     pub fn lookups(&self) -> u64 {
         self.exact + self.prefix + self.miss
+    }
+
+    /// How long restores waited for the remote.
+    pub fn remote_restore_milliseconds(&self) -> u64 {
+        self.remote_milliseconds
+            .saturating_sub(self.remote_save_milliseconds)
+    }
+
+    /// Whether anything came from a remote or went to it.
+    pub fn has_remote(&self) -> bool {
+        self.remote_hits + self.remote_milliseconds > 0
+            || self.received_bytes > 0
+            || self.sent_bytes > 0
     }
 
     /// The share of jobs that found what they needed, from 0 to 1; none without jobs.

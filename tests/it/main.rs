@@ -14,6 +14,8 @@ mod demo;
 mod docker;
 mod docs;
 mod doctor;
+#[cfg(feature = "remote")]
+mod doctor_remote;
 mod faults;
 mod git;
 mod glob;

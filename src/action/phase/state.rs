@@ -13,6 +13,7 @@ use crate::action::files::{CommandFiles, FileError};
 use crate::action::summary::SummaryRow;
 use crate::job::{EarlyRestore, RestoreRecord};
 use crate::ops::free_space::DiskUsage;
+use crate::ops::second_tier::TierReport;
 use crate::site::worker::Identity;
 use crate::stats::event::{Event, LookupResult};
 use crate::store::CacheScope;
@@ -37,6 +38,8 @@ pub(super) const LOOKUP: StateKey<LookupResult> = StateKey::new("LOOKUP");
 pub(super) const VERDICT: StateKey<String> = StateKey::new("VERDICT");
 /// The rows of the job summary so far.
 pub(super) const ROWS: StateKey<Vec<SummaryRow>> = StateKey::new("ROWS");
+/// What the remote did so far.
+pub(super) const REMOTE: StateKey<TierReport> = StateKey::new("REMOTE");
 
 /// The most bytes of the records in the state. The runner passes it in a variable of the
 /// environment, which Linux limits to 128 KiB (`MAX_ARG_STRLEN` in linux/binfmts.h).
@@ -96,6 +99,7 @@ pub(super) struct StepState {
     pub(super) lookup: Option<LookupResult>,
     pub(super) verdict: Option<String>,
     pub(super) rows: Vec<SummaryRow>,
+    pub(super) remote: Option<TierReport>,
 }
 
 impl StepState {
@@ -113,6 +117,7 @@ impl StepState {
             lookup: LOOKUP.read(env),
             verdict: VERDICT.read(env),
             rows: ROWS.read(env).unwrap_or_default(),
+            remote: REMOTE.read(env),
         }
     }
 }

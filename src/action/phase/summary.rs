@@ -7,6 +7,7 @@ use crate::action::kind::ActionKind;
 use crate::action::summary::{JobSummary, SummaryRow, markdown};
 use crate::fmt::human::{bytes, elapsed_ms};
 use crate::job::{CacheReply, JobReply, SaveReply};
+use crate::ops::second_tier::TierReport;
 use crate::stats::event::Arm;
 
 /// Leaves what was found to the post phase, or writes the summary if there is no such phase.
@@ -28,6 +29,9 @@ pub(super) fn after_restore(step: &StepContext<'_, '_>, reply: Option<&JobReply>
         step.save_state(&state::LOOKUP, &result);
     }
     step.save_state(&state::ROWS, &rows);
+    if let Some(report) = reply.and_then(|reply| reply.second_tier.as_ref()) {
+        step.save_state(&state::REMOTE, report);
+    }
 }
 
 /// Writes the summary of a step at its end.
@@ -62,11 +66,13 @@ fn write(step: &StepContext<'_, '_>, rows: &[SummaryRow], reply: &JobReply) {
         // A step without a post phase has left none.
         verdict::of_step(step, reply).map(|(mark, text)| mark.with(text))
     });
+    let remote = remote_of_step(step, reply);
     let summary = JobSummary {
         verdict: verdict.as_deref(),
         rows,
         before: before.or(guarded.map(|guarded| guarded.before)),
         after: reply.disk,
+        remote: remote.as_ref(),
         notices: &notices(step, reply),
         trend: &reply.past_runs,
     };
@@ -75,6 +81,15 @@ fn write(step: &StepContext<'_, '_>, rows: &[SummaryRow], reply: &JobReply) {
         if let Err(error) = step.workflow.files.append_summary(&markdown) {
             step.console.debug(error);
         }
+    }
+}
+
+/// What the remote did in main and in post.
+fn remote_of_step(step: &StepContext<'_, '_>, reply: &JobReply) -> Option<TierReport> {
+    let (earlier, now) = (step.state.remote.clone(), reply.second_tier.clone());
+    match (earlier, now) {
+        (Some(earlier), Some(now)) => Some(earlier.with(now)),
+        (earlier, now) => earlier.or(now),
     }
 }
 
@@ -107,6 +122,7 @@ fn saved_row(cache: &CacheReply) -> SummaryRow {
     if let Some(found) = &cache.found {
         (row.files, row.bytes, row.written_bytes) = (found.files, found.bytes, found.written_bytes);
         row.restore_milliseconds = Some(found.milliseconds);
+        row.from_remote = found.from_remote;
     }
     if let Some(SaveReply::Done { files, bytes, .. }) = cache.saved {
         (row.files, row.bytes) = (files, bytes);

@@ -55,7 +55,7 @@ use crate::monitor::{Monitor, Stage};
 use crate::remote::client::{ListedObject, RemoteClient};
 use crate::remote::error::RemoteResult;
 use crate::remote::lookup::{read_records, records_among};
-use crate::remote::name::GroupName;
+use crate::remote::name::{GroupName, ObjectKind};
 #[cfg(doc)]
 use crate::remote::push::{PUSH_LIMIT, RESUME_AGE};
 use crate::remote::record::RemoteRecord;
@@ -64,6 +64,8 @@ use crate::store::retention::{RetentionCandidate, RetentionPolicy, decide, famil
 
 /// Data stays for at least so long after the first run that found it unneeded.
 pub const SHORTEST_GRACE: Duration = Duration::from_secs(4 * 60 * 60);
+/// A check is done with its object after a few seconds.
+const PROBE_AGE: Duration = Duration::from_secs(60 * 60);
 /// How many bytes the marks of one group may have.
 pub(super) const LARGEST_MARKS: u64 = 64 << 20;
 
@@ -97,7 +99,11 @@ pub(crate) fn collect(
     monitor.begin(Stage::Cleaning, 0);
     let now = Timestamp::now();
     let mut stats = RemoteGcStats::default();
-    for (group, objects) in by_group(client.list("", monitor)?) {
+    let objects = client.list("", monitor)?;
+    if !options.dry_run {
+        client.delete(&old_probes(&objects, now), monitor)?;
+    }
+    for (group, objects) in by_group(objects) {
         if monitor.is_interrupted() {
             return Err(Error::Interrupted.into());
         }
@@ -111,6 +117,18 @@ pub(crate) fn collect(
         collection.run(&mut stats, monitor)?;
     }
     Ok(stats)
+}
+
+/// What checks left behind whose credentials may write and not delete.
+fn old_probes(objects: &[ListedObject], now: Timestamp) -> Vec<String> {
+    let age = i64::try_from(PROBE_AGE.as_millis()).unwrap_or(i64::MAX);
+    let oldest = now.seconds.saturating_mul(1000).saturating_sub(age);
+    objects
+        .iter()
+        .filter(|object| ObjectKind::of(&object.name) == ObjectKind::Probe)
+        .filter(|object| object.written < oldest)
+        .map(|object| object.name.clone())
+        .collect()
 }
 
 fn by_group(objects: Vec<ListedObject>) -> BTreeMap<GroupName, Vec<ListedObject>> {
@@ -284,6 +302,7 @@ fn dropped_records(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::name::{PushId, Trust, probe_object};
     use crate::remote::record::tests::record;
     use crate::store::CacheKind;
 
@@ -292,6 +311,27 @@ mod tests {
         use crate::remote::push::{PUSH_LIMIT, RESUME_AGE};
         let clocks = Duration::from_secs(60 * 60);
         assert!(SHORTEST_GRACE >= PUSH_LIMIT + RESUME_AGE + clocks);
+    }
+
+    #[test]
+    fn what_a_check_left_behind_goes_after_an_hour() {
+        let probe = probe_object(Trust::Branch, &PushId::random());
+        let object = |name: &str, seconds: i64| ListedObject {
+            name: name.to_owned(),
+            bytes: 1,
+            written: seconds * 1000,
+        };
+        let now = Timestamp {
+            seconds: 10_000,
+            nanoseconds: 0,
+        };
+        let objects = [
+            object(&probe, 6_399),
+            object(&probe, 6_401),
+            object("branch/doctor-notes", 1),
+            object("branch/@/@/group/segments/x", 1),
+        ];
+        assert_eq!(old_probes(&objects, now), [probe]);
     }
 
     #[test]

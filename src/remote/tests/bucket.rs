@@ -10,6 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use crate::remote::client::RemoteClient;
 use crate::remote::config::RemoteConfig;
 use crate::remote::connect::Connections;
+use crate::remote::server_clock::ServerClock;
 
 /// A bucket that several clients, as of several machines, can share.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ pub(super) fn client_of(store: &Arc<dyn ObjectStore>, config: &RemoteConfig) -> 
         small: Arc::clone(store),
         downloads: Arc::clone(store),
         uploads: Arc::clone(store),
+        clock: ServerClock::default(),
     };
     RemoteClient::with_connections(connections, config).unwrap()
 }

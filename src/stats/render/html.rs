@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use crate::fmt::human::{bytes, count, cut_middle, elapsed_ms, plural};
 use crate::stats::compare::DurationComparison;
 use crate::stats::periods::{date, day_of};
-use crate::stats::render::markup::{EntryRow, escape, name_of};
+use crate::stats::render::markup::{EntryRow, NUMBER, TEXT, escape, name_of, table};
 use crate::stats::render::text::{median, percent, verdict};
-use crate::stats::render::{charts, timeline};
+use crate::stats::render::{charts, tiers, timeline};
 use crate::stats::{Experiment, Failure, Figures, Stats, ratio};
 
 const STYLE: &str = include_str!("style.css");
@@ -51,6 +51,7 @@ fn write_body(
     tiles(stats, entries, out)?;
     writeln!(out, "<div class=\"cards\">")?;
     chart_cards(stats, entries, out)?;
+    tier_card(&stats.total, out)?;
     trends(stats, out)?;
     failures(stats, out)?;
     experiments(stats, out)?;
@@ -210,6 +211,18 @@ fn time_saved(stats: &Stats) -> Option<(String, String)> {
     })
 }
 
+fn tier_card(total: &Figures, out: &mut String) -> std::fmt::Result {
+    if !total.has_remote() {
+        return Ok(());
+    }
+    card(
+        "Store and remote",
+        "where lookups found their entries, and what went over the network",
+        &tiers::tables(total),
+        out,
+    )
+}
+
 /// The durations of each job's last runs: jobs differ too much for one median of all.
 fn trends(stats: &Stats, out: &mut String) -> std::fmt::Result {
     let body = if stats.job_trends.is_empty() {
@@ -349,22 +362,6 @@ fn largest(entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
         "<section class=\"card wide\">\n<h2>Largest entries</h2>\n{table}</section>"
-    )
-}
-
-/// The attributes of the header of a column.
-const TEXT: &str = "";
-const NUMBER: &str = " class=\"number\"";
-
-/// A table with the given column headers; `rows` is HTML.
-fn table(columns: &[(&str, &str)], rows: &str) -> String {
-    let mut header = String::new();
-    for (name, attributes) in columns {
-        // Writing to a string does not fail.
-        let _ = write!(header, "<th{attributes}>{name}</th>");
-    }
-    format!(
-        "<div class=\"scroll\"><table><thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>"
     )
 }
 

@@ -1,5 +1,7 @@
 //! What the HTML page and its charts share.
 
+use std::fmt::Write as _;
+
 /// An entry of the store in the tables of the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryRow {
@@ -45,4 +47,20 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     safe
+}
+
+/// The attributes of the header of a column.
+pub(super) const TEXT: &str = "";
+pub(super) const NUMBER: &str = " class=\"number\"";
+
+/// A table with the given column headers; `rows` is HTML.
+pub(super) fn table(columns: &[(&str, &str)], rows: &str) -> String {
+    let mut header = String::new();
+    for (name, attributes) in columns {
+        // Writing to a string does not fail.
+        let _ = write!(header, "<th{attributes}>{name}</th>");
+    }
+    format!(
+        "<div class=\"scroll\"><table><thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>"
+    )
 }

@@ -5,4 +5,5 @@ pub mod html;
 pub(crate) mod markup;
 pub mod prometheus;
 pub mod text;
+mod tiers;
 mod timeline;

@@ -141,12 +141,7 @@ fn write_summary(total: &Figures, out: &mut String) -> std::fmt::Result {
 
 /// Lines that are skipped if there is nothing to count.
 fn write_optional_totals(total: &Figures, out: &mut String) -> std::fmt::Result {
-    if (
-        total.remote_milliseconds,
-        total.received_bytes,
-        total.sent_bytes,
-    ) != (0, 0, 0)
-    {
+    if total.has_remote() {
         let entries = plural(total.remote_hits, "entry", "entries");
         writeln!(
             out,

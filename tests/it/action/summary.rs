@@ -3,6 +3,7 @@
 use local_cache::action::summary::{JobSummary, SummaryRow, escape, markdown};
 use local_cache::job::PastRun;
 use local_cache::ops::free_space::DiskUsage;
+use local_cache::ops::second_tier::TierReport;
 use local_cache::stats::event::{DiskState, LookupResult};
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -48,6 +49,7 @@ fn row(key: &str) -> SummaryRow {
         name: "target".into(),
         key: key.into(),
         hit: Some(LookupResult::Exact),
+        from_remote: false,
         files: 1234,
         bytes: 5_000_000,
         written_bytes: 1000,
@@ -102,6 +104,53 @@ fn the_table_shows_what_was_found_written_and_saved() {
     );
     assert_eq!(rows[2], ["git", "", "miss", "-", "-", "-", "-", "-"]);
     assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn what_came_from_the_remote_is_told_apart_and_summed_up() {
+    let main = TierReport {
+        place: "s3://bucket/a_b_c".into(),
+        pulled_entries: 1,
+        received_bytes: 5_000_000,
+        requests: 4,
+        milliseconds: 1000,
+        ..TierReport::default()
+    };
+    let post = TierReport {
+        pushed_entries: 2,
+        sent_bytes: 7_000_000,
+        requests: 6,
+        milliseconds: 500,
+        pulled_entries: 0,
+        received_bytes: 0,
+        ..main.clone()
+    };
+    let silent = TierReport {
+        requests: 0,
+        ..main.clone()
+    };
+    let text = |report: &TierReport| {
+        let pulled = SummaryRow {
+            from_remote: true,
+            ..row("k")
+        };
+        markdown(&JobSummary {
+            rows: &[pulled, row("k2")],
+            remote: Some(report),
+            ..JobSummary::default()
+        })
+        .unwrap()
+    };
+    let both = text(&main.clone().with(post));
+    let (rows, others) = rendered(&both);
+    assert_eq!((&*rows[1][2], &*rows[2][2]), ("exact, remote", "exact"));
+    assert!(others.is_empty(), "{others:?}");
+    let line = both.lines().find(|line| line.starts_with("Remote "));
+    let escaped = line.unwrap().replace("&#46;", ".").replace("&#58;", ":");
+    let expected =
+        "1 entry pulled, 2 entries pushed, 5.0 MB received, 7.0 MB sent, 10 requests in 1.5 s.";
+    assert!(escaped.ends_with(expected), "{escaped}");
+    assert!(!text(&silent).contains("Remote "));
 }
 
 #[test]

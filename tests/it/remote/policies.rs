@@ -77,7 +77,7 @@ fn the_policies_of_the_documentation_permit_what_it_says() {
         let machine = Sandbox::new();
         let job = machine.job("job");
         write_tree(&job);
-        let of_main = if pull_request || arguments[0] == "remote" {
+        let of_main = if pull_request || matches!(arguments[0], "remote" | "doctor") {
             &[][..]
         } else {
             &MAIN
@@ -109,12 +109,37 @@ fn the_policies_of_the_documentation_permit_what_it_says() {
     );
     let saved = run(true, &save("k2")).succeeded().json();
     assert_eq!(saved["remote"]["pushed-entries"], 1);
+    let checked = |pull_request: bool| {
+        let json = run(pull_request, &["doctor", "--json"]).json();
+        let all = json["checks"].as_array().unwrap();
+        let mut of_remote = all.iter().filter(|check| check["check"] == "remote");
+        let found = of_remote.next().unwrap()["found"].clone();
+        assert!(of_remote.next().is_none(), "{json:#}");
+        found.as_str().unwrap().to_owned()
+    };
+    let found = checked(false);
+    assert!(found.ends_with(" does not permit to write"), "{found}");
+    let found = checked(true);
+    assert!(
+        found.contains("read and written, and not deleted"),
+        "{found}"
+    );
 
     set_policy(&server, Some(&policies[0]));
     let saved = run(false, &save("k3")).succeeded().json();
     assert_eq!(saved["remote"]["pushed-entries"], 1);
+    let found = checked(false);
+    assert!(
+        found.contains("; entries may be listed, read and written; "),
+        "{found}"
+    );
     run(false, &["remote", "gc", "--keep", "1"]).succeeded();
     set_policy(&server, None);
+    let found = checked(false);
+    assert!(
+        found.ends_with(" does not permit to list and write"),
+        "{found}"
+    );
     let refused = run(false, &restore).exited(0);
     assert!(
         refused.stderr.contains("does not permit to list"),

@@ -4,6 +4,7 @@ use local_cache::fmt::screen::Screen;
 use local_cache::stats::aggregate::aggregate;
 use local_cache::stats::event::{Arm, Event, LookupResult, RemoteTraffic};
 use local_cache::stats::journal::JournalContents;
+use local_cache::stats::render::html::{self, PageOrigin};
 use local_cache::stats::render::{prometheus, text};
 
 use super::{NOON, ended, restored};
@@ -104,10 +105,13 @@ fn what_came_from_the_remote_is_counted_by_hits_bytes_and_time() {
     let only_local = aggregate(&read(vec![local.clone()]), None);
     let shown = text::render(&only_local, Screen::default());
     assert!(!shown.contains("\nremote "), "{shown}");
+    let page = |stats| html::render(stats, &[], &PageOrigin::default());
+    assert!(!page(&only_local).contains("remote"));
     let stats = aggregate(&read(vec![local, pulled, saved]), None);
     let figures = [&stats.total, &stats.repositories[0].figures];
     for of in figures {
         assert_eq!((of.remote_hits, of.remote_milliseconds), (1, 3000));
+        assert_eq!(of.remote_save_milliseconds, 1500);
         assert_eq!((of.received_bytes, of.sent_bytes), (720, 300));
     }
     assert_eq!(stats.cells[0].figures.remote_hits, 1);
@@ -115,6 +119,23 @@ fn what_came_from_the_remote_is_counted_by_hits_bytes_and_time() {
     let line = shown.lines().find(|line| line.starts_with("remote "));
     let expected = "remote      1 entry found there; 720 B received, 300 B sent in 3.0 s";
     assert_eq!(line, Some(expected), "{shown}");
+    let shown = page(&stats);
+    for row in [
+        ["in the store", "1", "50 %"],
+        ["on the remote", "1", "50 %"],
+        ["nowhere", "0", "0 %"],
+        ["from the remote", "720 B", "1.5 s"],
+        ["to the remote", "300 B", "1.5 s"],
+    ] {
+        let [name, first, second] = row;
+        let number = |text| format!("<td class=\"number\">{text}</td>");
+        let row = format!(
+            "<tr><td>{name}</td>{}{}</tr>",
+            number(first),
+            number(second)
+        );
+        assert!(shown.contains(&row), "{row}\n{shown}");
+    }
     let metrics = prometheus::render(&stats);
     for line in [
         r#"local_cache_remote_hits_total{repository="acme/widget",kind="target"} 1"#,

@@ -4,6 +4,8 @@ pub(crate) mod compare;
 pub(crate) mod deep;
 pub(crate) mod forge;
 pub(crate) mod machine;
+#[cfg(feature = "remote")]
+pub(crate) mod memory_s3;
 pub(crate) mod mounts;
 pub(crate) mod release;
 pub(crate) mod repository;
