@@ -53,6 +53,10 @@ pub(crate) enum RemoteError {
         "entry {entry} is not copied to the remote: branches read it, and this run may concern a pull request"
     )]
     OfBranches { entry: String },
+    #[error(
+        "entry {entry} is not copied to the remote: another job copies entries of its group, and took too long"
+    )]
+    OtherPush { entry: String },
     /// The local store failed, or the user interrupted.
     #[error(transparent)]
     Local(#[from] Error),
@@ -75,6 +79,7 @@ impl RemoteError {
                 | Self::Newer { .. }
                 | Self::NoSpace { .. }
                 | Self::OfBranches { .. }
+                | Self::OtherPush { .. }
         )
     }
 
@@ -109,6 +114,9 @@ impl RemoteError {
             }
             Self::OfBranches { .. } => {
                 "let a run of the branch save it, or run without --repository and --ref"
+            }
+            Self::OtherPush { .. } => {
+                "the next save with this key copies it, or `local-cache remote push`"
             }
             Self::Local(_) => "",
         }

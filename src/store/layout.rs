@@ -31,6 +31,7 @@ pub const VERSION: u32 = 1;
 ///   locks/store                  locked by every process that reads or writes the store
 ///   locks/turn                   locked by a garbage collection that waits for `locks/store`
 ///   locks/<entry id>             locked by a save
+///   locks/push-<digest>          locked by a push to one place on a remote
 ///   memories/<name>              state that one phase of a job leaves for a later one
 ///   tmp/<random>                 unfinished files, and directories of them
 ///   events/                      the journal: one line for each phase of a job
@@ -212,6 +213,11 @@ impl Layout {
     /// Locked while an entry is saved.
     pub(crate) fn save_lock(&self, id: &EntryId) -> PathBuf {
         self.locks().join(id.to_string())
+    }
+
+    /// Locked while entries are pushed to a place on a remote.
+    pub(crate) fn push_lock(&self, place: &Digest) -> PathBuf {
+        self.locks().join(format!("push-{place}"))
     }
 
     pub(crate) fn job_states(&self) -> PathBuf {

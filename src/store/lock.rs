@@ -17,7 +17,8 @@
 //!
 //! A save also holds the lock of its entry. It takes that lock after `locks/store` and never waits
 //! for it, so there is no deadlock. Lock files of entries are removed only by the holder of the
-//! exclusive lock: nobody can hold or open one then.
+//! exclusive lock: nobody can hold or open one then. The same holds for the locks of pushes to a
+//! remote, which are waited for: a push holds `locks/store` shared, too, and waits for nothing else.
 
 use std::fs::File;
 use std::path::Path;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use super::id::EntryId;
 use super::open::Store;
+use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileLock, LockMode, wait_for_lock};
 use crate::monitor::{Monitor, Silent};
@@ -41,6 +43,12 @@ pub struct SharedLock {
 #[derive(Debug)]
 pub struct SaveLock {
     _entry: FileLock,
+}
+
+/// Held while entries are copied to one place on a remote.
+#[derive(Debug)]
+pub(crate) struct PushLock {
+    _place: FileLock,
 }
 
 /// Allows removing entries and garbage.
@@ -76,6 +84,16 @@ impl Store {
         // saves could then lock two files of the same name.
         let lock = self.try_lock(&self.layout.save_lock(id), LockMode::Exclusive)?;
         Ok(lock.map(|lock| SaveLock { _entry: lock }))
+    }
+
+    /// Locks a place on a remote for pushes of this store; none if another process pushes there.
+    pub(crate) fn try_lock_push(
+        &self,
+        _shared: &SharedLock,
+        place: &Digest,
+    ) -> Result<Option<PushLock>> {
+        let lock = self.try_lock(&self.layout.push_lock(place), LockMode::Exclusive)?;
+        Ok(lock.map(|lock| PushLock { _place: lock }))
     }
 
     /// Locks the store for removals. Waits at most `timeout` for those who use it; none if they use

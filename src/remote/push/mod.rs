@@ -10,6 +10,7 @@
 
 mod deadline;
 mod plan;
+mod turn;
 mod upload;
 
 use std::collections::HashSet;
@@ -36,6 +37,7 @@ use crate::tree::manifest::Manifest;
 use crate::tree::{Content, LeafId, LeafKind};
 pub(crate) use deadline::PushDeadline;
 use plan::{reused, units};
+use turn::{PushPlace, PushTurn};
 use upload::{UploadTarget, upload};
 
 /// A push writes its record within this time of its start, or not at all.
@@ -82,10 +84,9 @@ pub(crate) struct PushRequest<'a> {
     pub(crate) monitor: &'a dyn Monitor,
 }
 
-/// Pushes one entry. While `_lock` is held, nothing is removed from the local store.
-pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult<PushOutcome> {
+/// Pushes one entry. While `lock` is held, nothing is removed from the local store.
+pub(crate) fn push(request: PushRequest<'_>, lock: &SharedLock) -> RemoteResult<PushOutcome> {
     let start = Instant::now();
-    let deadline = PushDeadline::after(PUSH_LIMIT);
     let PushRequest {
         client,
         store,
@@ -99,6 +100,18 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
         });
     }
     let group = GroupName::new(trust, &entry.group);
+    let place = PushPlace {
+        client,
+        store,
+        group: &group,
+        monitor,
+    };
+    let other_push = || RemoteError::OtherPush {
+        entry: entry.id().to_string(),
+    };
+    let _turn = PushTurn::wait(place, PUSH_LIMIT, lock)?.ok_or_else(other_push)?;
+    // The push starts here: what it reuses is listed below.
+    let deadline = PushDeadline::after(PUSH_LIMIT);
     let listing = GroupListing::read(client, &group, monitor)?;
     let key_id = key_id(&entry.group, &entry.key);
     let of_key = listing.of_key(&key_id, &[]);

@@ -4,6 +4,7 @@ mod action;
 mod cargo;
 mod commands;
 mod failures;
+mod one_pusher;
 mod policies;
 mod proxy;
 mod tls;

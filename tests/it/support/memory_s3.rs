@@ -6,12 +6,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use super::s3::{KEY, SECRET};
 use super::{RunResult, Sandbox};
 
+/// A limit on hanging, nothing that a test depends on.
+const GENEROUS: Duration = Duration::from_secs(120);
 /// Any fixed time will do.
 const WRITTEN: &str = "2023-01-02T10:00:00.000Z";
 
@@ -22,6 +24,8 @@ pub(crate) struct Faults {
     pub(crate) refused: Vec<&'static str>,
     /// By how many seconds its clock is ahead.
     pub(crate) clock: i64,
+    /// Writes whose path contains this wait until [`MemoryS3::release`].
+    pub(crate) held: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -32,12 +36,14 @@ struct State {
     requests: Vec<String>,
     written_bytes: u64,
     faults: Faults,
+    /// Writes that wait now.
+    waiting: usize,
 }
 
 #[derive(Clone)]
 pub(crate) struct MemoryS3 {
     port: u16,
-    state: Arc<Mutex<State>>,
+    state: Arc<(Mutex<State>, Condvar)>,
 }
 
 struct Request {
@@ -64,7 +70,7 @@ impl MemoryS3 {
         };
         let server = Self {
             port: listener.local_addr().unwrap().port(),
-            state: Arc::new(Mutex::new(state)),
+            state: Arc::new((Mutex::new(state), Condvar::new())),
         };
         let shared = server.clone();
         std::thread::spawn(move || {
@@ -114,8 +120,33 @@ impl MemoryS3 {
         self.state().written_bytes
     }
 
+    /// Waits until a write is held back.
+    pub(crate) fn wait_until_held(&self) {
+        self.wait_until(|state| state.waiting > 0);
+    }
+
+    /// How many writes are held back.
+    pub(crate) fn held_writes(&self) -> usize {
+        self.state().waiting
+    }
+
+    /// Lets writes pass that were held back, and later ones.
+    pub(crate) fn release(&self) {
+        self.state().faults.held = None;
+        self.state.1.notify_all();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.0.lock().unwrap()
+    }
+
+    fn wait_until(&self, is_so: impl Fn(&State) -> bool) {
+        let waited = self
+            .state
+            .1
+            .wait_timeout_while(self.state(), GENEROUS, |state| !is_so(state))
+            .unwrap();
+        assert!(!waited.1.timed_out(), "{:?}", waited.0.requests);
     }
 
     fn serve(&self, client: TcpStream) {
@@ -164,8 +195,17 @@ impl MemoryS3 {
             "LIST" => Answer::of("200 OK", list(&state.objects, request)),
             "GET" => read(&state.objects, request),
             "PUT" => {
+                state.waiting += 1;
+                self.state.1.notify_all();
+                let is_held = |state: &mut State| {
+                    let held = state.faults.held;
+                    held.is_some_and(|part| path.contains(part))
+                };
+                let mut state = self.state.1.wait_while(state, is_held).unwrap();
+                state.waiting -= 1;
                 state.written_bytes += request.body.len() as u64;
                 state.objects.insert(path.clone(), request.body.clone());
+                self.state.1.notify_all();
                 Answer::of("200 OK", String::new())
             }
             "DELETE" => {
