@@ -46,7 +46,7 @@ pub struct ReadyCopy {
 pub(crate) struct ReturnedRoots<'a> {
     /// What they match.
     pub(crate) manifest: &'a Digest,
-    /// What they matched when they were restored, if that is another manifest.
+    /// What they may have matched when they were restored, if that is another manifest.
     pub(crate) earlier: Option<&'a Digest>,
     pub(crate) tree: &'a Tree,
     pub(crate) roots: &'a Roots,
@@ -150,10 +150,8 @@ impl Store {
             };
             let count = |id| present.iter().filter(|copy| copy.is_of(id, number)).count();
             let was_lent = self.take_back(manifest, number, &stat);
-            let earlier = returned.earlier.map(|id| {
-                let was_lent = self.take_back(id, number, &stat);
-                count(id) + usize::from(was_lent)
-            });
+            let came_from = |id: &&Digest| self.take_back(id, number, &stat);
+            let earlier = returned.earlier.filter(came_from).map(|id| count(id) + 1);
             let present = count(manifest);
             if !limit.admits(present, was_lent) {
                 continue;

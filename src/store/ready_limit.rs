@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// One save prepares no more copies than this. Who sets a high limit wants no limit, and not a job
+/// that waits for hundreds of copies.
+const MOST_LACKING: usize = 15;
+
 /// How many ready copies of each root of an entry a save leaves in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -21,7 +25,8 @@ pub(super) struct CopyCounts {
     /// Those that running jobs have.
     pub(super) lent: usize,
     /// Those of the manifest that the directory matched before the job changed it, with the
-    /// directory itself if it was one: as many as jobs used at once. `None` if the job did not change it.
+    /// directory itself: as many as jobs used at once. `None` if the job did not change it, or did
+    /// not get it as one of them.
     pub(super) earlier: Option<usize>,
 }
 
@@ -54,7 +59,8 @@ impl ReadyLimit {
             None => copies.earlier.unwrap_or(0),
             Some(maximum) => maximum,
         };
-        needed.saturating_sub(copies.present.saturating_add(copies.lent))
+        let lacking = needed.saturating_sub(copies.present.saturating_add(copies.lent));
+        lacking.min(MOST_LACKING)
     }
 
     /// The largest number of copies; `None` for no limit.
@@ -100,6 +106,7 @@ mod tests {
         };
         assert_eq!(ReadyLimit::AtMost(4).lacking(&copies(1, 0, None)), 3);
         assert_eq!(ReadyLimit::AtMost(4).lacking(&copies(1, 2, Some(9))), 1);
+        assert_eq!(ReadyLimit::AtMost(1000).lacking(&copies(1, 0, None)), 15);
         assert_eq!(ReadyLimit::AtMost(1).lacking(&copies(1, 0, None)), 0);
         assert_eq!(ReadyLimit::AtMost(2).lacking(&copies(2, 5, None)), 0);
         assert_eq!(ReadyLimit::Auto.lacking(&copies(1, 0, Some(4))), 3);

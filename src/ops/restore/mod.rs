@@ -95,12 +95,12 @@ fn restore_entry(
         manifest: &manifest,
         roots: &roots,
     };
-    // On an error, roots that were missing are missing again: a ready copy may have lost data in a
-    // power cut, and what the restore did not reach is not compared yet.
     let options = WriteOptions {
         steps: request.steps,
         verify: request.options.verify,
     };
+    // On an error, roots that were missing are missing again: a ready copy may have lost data in a
+    // power cut, and what the restore did not reach is not compared yet.
     let stats = restore_roots(store, &restored, &target, options, monitor)
         .inspect_err(|_| store.discard_taken(&taken))?;
     for (number, path) in missed {
