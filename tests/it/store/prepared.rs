@@ -135,6 +135,31 @@ fn a_changed_directory_gets_as_many_copies_as_jobs_used_at_once_before() {
 }
 
 #[test]
+fn the_copy_of_a_job_that_never_ended_is_replaced_after_an_hour() {
+    let Some(mount) = sharing("copies of jobs that never end") else {
+        return;
+    };
+    let case = Case::on(&mount);
+    trees::small(&case.job.join("tree"), 1);
+    trees::make_old(&case.job.join("tree"));
+    let wanted = snapshot(&case.job.join("tree"));
+    case.save(&case.job, "k", &["--ready-copies", "2"]);
+    let lost = case.sandbox.job("lost");
+    for job in [&lost, &case.job] {
+        assert_eq!(case.restored(job, "k", &wanted)[0], 1);
+    }
+    end(&case.sandbox, &case.job, ReadyLimit::AtMost(2));
+    assert_eq!(case.copies(), 1);
+    let notes = case.sandbox.store().join("lent");
+    for note in fs::read_dir(&notes).unwrap() {
+        trees::set_modified(&note.unwrap().path(), 1_700_000_000, 0);
+    }
+    assert_eq!(case.restored(&case.job, "k", &wanted)[0], 1);
+    end(&case.sandbox, &case.job, ReadyLimit::AtMost(2));
+    assert_eq!(case.copies(), 2);
+}
+
+#[test]
 fn where_no_blocks_are_shared_no_copies_are_prepared() {
     let Some(mount) = Mount::tmpfs(64 << 20, "copies where blocks are not shared") else {
         return;
