@@ -1,7 +1,8 @@
 //! The binary: passes arguments, environment and streams to the library.
 //!
 //! It runs a command. Called by the name of a phase (`/pre`, `/main` and `/post` in the image), it
-//! runs that phase of the action. With the argument `worker` it runs one job for a phase.
+//! runs that phase of the action. With the argument `worker` it runs one job for a phase, and with
+//! `push-in-background` it copies entries to a remote.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
@@ -14,6 +15,8 @@ use local_cache::action::dispatcher::program_name;
 use local_cache::action::worker::run_in_worker;
 use local_cache::cli::{self, Environment, Terminal};
 use local_cache::fmt::screen::Screen;
+#[cfg(feature = "remote")]
+use local_cache::remote;
 use local_cache::site::{signals, worker};
 use local_cache::{Env, Phase, workers};
 
@@ -44,6 +47,10 @@ fn run() -> ExitCode {
     }
     if is_worker {
         return worker::serve(env, run_in_worker);
+    }
+    #[cfg(feature = "remote")]
+    if has_command(&arguments, remote::BACKGROUND_ARGUMENT) {
+        return remote::push_in_background(&env);
     }
     let environment = Environment {
         arguments,

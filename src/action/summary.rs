@@ -72,7 +72,7 @@ fn write_all(summary: &JobSummary<'_>, text: &mut String) -> std::fmt::Result {
     for notice in summary.notices.iter().take(MAX_ROWS) {
         writeln!(text, "> {}\n", escape(notice, 4 * MAX_KEY_CHARS))?;
     }
-    if let Some(remote) = summary.remote.filter(|remote| remote.requests > 0) {
+    if let Some(remote) = summary.remote.filter(|remote| !remote.is_empty()) {
         let line = escape(&remote.to_string(), 4 * MAX_KEY_CHARS);
         writeln!(text, "Remote {line}.\n")?;
     }

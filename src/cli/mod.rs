@@ -29,6 +29,8 @@ mod record;
 mod remote;
 #[cfg(feature = "remote")]
 mod remote_config;
+#[cfg(feature = "remote")]
+mod remote_status;
 mod report;
 mod restore;
 mod rm;

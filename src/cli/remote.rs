@@ -12,15 +12,15 @@ use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
 use super::remote_config::{configured, trust};
+use super::remote_status::{add_background, render_status};
 use super::second_tier::SecondTierArgs;
-use super::text::{Rendered, age_of, one_line};
+use super::text::{Rendered, one_line};
 use super::values::{KeepCount, keep_counts, parse_duration, parse_keep_count};
 use crate::fmt::human::{age, bytes, elapsed, plural};
-use crate::fmt::table::Table;
 use crate::ops::entries;
 use crate::remote::{
-    PushOutcome, PushStats, Remote, RemoteEntry, RemoteGcOptions, RemoteGcStats, RemoteStatus,
-    RemoteVerifyOptions, RemoteVerifyReport, SHORTEST_GRACE,
+    PushOutcome, PushStats, Remote, RemoteGcOptions, RemoteGcStats, RemoteVerifyOptions,
+    RemoteVerifyReport, SHORTEST_GRACE,
 };
 use crate::store::retention::RetentionPolicy;
 use crate::store::{CacheKind, Entry, Store};
@@ -129,7 +129,12 @@ pub(super) fn remote(context: &mut CommandContext<'_>, args: &RemoteArgs) -> Res
         RemoteCommand::Status(args) => {
             let remote = open(context, &args.remote)?;
             let status = remote.status(context.monitor)?;
-            print(context, render_status(&remote, &status), Exit::Done)
+            let mut rendered = render_status(&remote, &status);
+            let store = context.open_store()?;
+            if let Some(last) = store.and_then(|store| store.background_push()) {
+                add_background(&mut rendered, &last);
+            }
+            print(context, rendered, Exit::Done)
         }
         RemoteCommand::Push(args) => push(context, args),
         RemoteCommand::Pull(args) => pull(context, args),
@@ -273,94 +278,6 @@ fn pull(context: &mut CommandContext<'_>, args: &RemotePullArgs) -> Result<Exit>
     }
     let json = json!({ "entries": values, "requests": remote.traffic().requests });
     print(context, (text, json), Exit::Done)
-}
-
-fn render_status(remote: &Remote, status: &RemoteStatus) -> Rendered {
-    let json = json!({
-        "place": remote.place(),
-        "objects": status.objects,
-        "bytes": status.bytes,
-        "unreferenced-bytes": status.unreferenced_bytes,
-        "damaged": status.damaged,
-        "newer": status.newer,
-        "entries": status.entries.iter().map(entry_json).collect::<Vec<_>>(),
-    });
-    let mut table = Table::new([
-        "trust", "scope", "ref", "kind", "size", "stored", "pushed", "key",
-    ])
-    .align_right([4, 5]);
-    for RemoteEntry {
-        trust,
-        entry,
-        pushed,
-        stored_bytes,
-    } in &status.entries
-    {
-        table.add_row([
-            trust.to_string(),
-            one_line(&entry.group.scope),
-            one_line(&entry.group.git_ref),
-            entry.group.kind.to_string(),
-            bytes(entry.bytes),
-            bytes(*stored_bytes),
-            age_of(*pushed),
-            one_line(&entry.key),
-        ]);
-    }
-    let mut text = String::new();
-    if !status.entries.is_empty() {
-        text = format!("{table}\n");
-    }
-    // Writing to a string does not fail.
-    let _ = writeln!(
-        text,
-        "☁️ {}: {}, {} in {}, {} not needed",
-        remote.place(),
-        plural(status.entries.len() as u64, "entry", "entries"),
-        bytes(status.bytes),
-        plural(status.objects, "object", "objects"),
-        bytes(status.unreferenced_bytes)
-    );
-    if status.damaged > 0 {
-        let _ = writeln!(
-            text,
-            "⚠️ {} cannot be read; `local-cache remote verify --repair` removes them",
-            plural(status.damaged, "entry", "entries")
-        );
-    }
-    if status.newer > 0 {
-        let _ = writeln!(
-            text,
-            "   {} of a newer local-cache not listed",
-            plural(status.newer, "entry", "entries")
-        );
-    }
-    (text, json)
-}
-
-fn entry_json(found: &RemoteEntry) -> Value {
-    let Entry {
-        group,
-        key,
-        created,
-        bytes,
-        files,
-        ..
-    } = &found.entry;
-    json!({
-        "trust": found.trust,
-        "entry": found.entry.id(),
-        "scope": group.scope,
-        "ref": group.git_ref,
-        "kind": group.kind,
-        "paths": group.paths,
-        "key": key,
-        "created": created.seconds,
-        "pushed": found.pushed.seconds,
-        "files": files,
-        "bytes": bytes,
-        "stored-bytes": found.stored_bytes,
-    })
 }
 
 fn render_verify(report: &RemoteVerifyReport) -> Rendered {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
-use super::record::{RecordedWork, record};
+use super::record::{RecordedWork, record, run};
 use super::scope::ScopeArgs;
 use super::second_tier::{CommandTier, SecondTierArgs};
 use super::text::{Rendered, files_and_bytes, one_line};
@@ -22,6 +22,7 @@ use crate::fs::Local;
 use crate::job::{CacheReply, PathsTarget};
 use crate::ops::path_list::PathList;
 use crate::ops::save::{self, IfExists, SaveOptions, SaveOutcome, SavedEntry};
+use crate::ops::second_tier::SavedEntries;
 use crate::stats::event::Phase;
 use crate::store::ready_limit::ReadyLimit;
 use crate::store::{CacheKind, CacheScope, EntryGroup, Store};
@@ -86,7 +87,12 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
         // An entry that exists may have been saved while the remote did not work.
         if matches!(outcome, SaveOutcome::Saved(_) | SaveOutcome::Exists) {
             let id = group.entry_id(key);
-            tier.second_tier().saved(&store, &id, context.monitor)?;
+            tier.second_tier().saved(SavedEntries {
+                store: &store,
+                ids: &[id],
+                run: &run(context, &scopes.workflow),
+                monitor: context.monitor,
+            })?;
         }
         tier.report(&mut rendered);
     }

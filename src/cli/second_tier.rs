@@ -58,9 +58,13 @@ impl CommandTier {
     /// Adds what the remote did to the output of a command.
     pub(super) fn report(&self, (text, json): &mut Rendered) {
         let report = self.0.report();
-        if report.requests > 0 {
-            // Writing to a string does not fail.
+        // Writing to a string does not fail.
+        if !report.is_empty() {
             let _ = writeln!(text, "{}", Mark::Remote.with(&report));
+        }
+        if let Some(reason) = &report.not_in_background {
+            let note = format_args!("push=background is like push=wait here: {reason}");
+            let _ = writeln!(text, "{}", Mark::Remote.with(note));
         }
         json["remote"] = json!(report);
     }

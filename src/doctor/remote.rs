@@ -1,11 +1,14 @@
 //! The check of the remote: whether it can be reached, and what this machine may do there.
 
-use super::finding::{DoctorOptions, Finding};
+use super::finding::{DoctorOptions, Finding, Status};
 use crate::action::origin::is_of_branch;
 use crate::fmt::human::age;
 use crate::fs::Local;
 use crate::monitor::Silent;
 use crate::remote::{ProbeFailure, RemoteConfig, RemoteProbe, Trust, probe, remote_url};
+use crate::stats::event;
+use crate::store::Store;
+use crate::store::background_push::BackgroundPush;
 
 const CHECK: &str = "remote";
 /// S3 refuses requests whose time differs by more than 15 minutes.
@@ -30,10 +33,24 @@ pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
         }
     };
     let trust = Trust::of_branch(is_of_branch(&options.env));
-    match probe(&config, &options.env, trust, &Silent) {
+    let mut findings = match probe(&config, &options.env, trust, &Silent) {
         Ok(found) => of_probe(&found),
         Err(error) => vec![Finding::unknown(CHECK, &error)],
+    };
+    // What is wrong now is most likely what was wrong then.
+    if findings.iter().all(|finding| finding.status == Status::Ok) {
+        let store = Store::open(&options.cache_root).ok().flatten();
+        let last = store.and_then(|store| store.background_push());
+        findings.extend(last.and_then(|last| of_background(&last, event::now())));
     }
+    findings
+}
+
+fn of_background(last: &BackgroundPush, now: i64) -> Option<Finding> {
+    let failed = last.what_failed(now)?;
+    let advice = "`local-cache remote push` copies what is missing there; so does the next save";
+    let found = format!("the last copy in the background to {} {failed}", last.place);
+    Some(Finding::warning(CHECK, found, advice))
 }
 
 fn of_probe(probe: &RemoteProbe) -> Vec<Finding> {

@@ -14,7 +14,7 @@ use crate::job::warnings::WarningCollector;
 use crate::job::{cargo, early, housekeeping, paths};
 use crate::monitor::Monitor;
 use crate::ops::prune::{EvictedEntries, prune, prune_groups};
-use crate::ops::second_tier::SecondTier;
+use crate::ops::second_tier::{SavedEntries, SecondTier};
 use crate::store::retention::RetentionPolicy;
 use crate::store::{CacheKind, EntryGroup, Store};
 
@@ -109,15 +109,18 @@ fn copy_to_second_tier(
         use SaveReply::{Done, Exists, Unchanged};
         matches!(cache.saved, Some(Done { .. } | Exists { .. } | Unchanged))
     };
+    let mut ids = Vec::new();
     for cache in reply.caches.iter().filter(is_stored) {
-        for group in groups {
-            let id = group.entry_id(&cache.key);
-            if store.read_entry(&id).is_ok_and(|entry| entry.is_some()) {
-                tier.saved(store, &id, context.monitor)?;
-            }
-        }
+        let of_groups = groups.iter().map(|group| group.entry_id(&cache.key));
+        ids.extend(of_groups.filter(|id| store.read_entry(id).is_ok_and(|it| it.is_some())));
     }
-    Ok(())
+    let event = context.job.housekeeping.event.as_ref();
+    tier.saved(SavedEntries {
+        store,
+        ids: &ids,
+        run: &event.map(|event| event.run.clone()).unwrap_or_default(),
+        monitor: context.monitor,
+    })
 }
 
 /// Keeps the records in the store, for act, which forgets the state that main saves.

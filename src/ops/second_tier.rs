@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::fmt::human::{bytes, elapsed_ms, plural};
 use crate::monitor::Monitor;
-use crate::stats::event::RemoteTraffic;
+use crate::stats::event::{RemoteTraffic, Run};
 use crate::store::lock::SharedLock;
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 
@@ -17,6 +17,16 @@ pub struct LocalTier<'a> {
     pub store: &'a Store,
     /// Held for the whole restore.
     pub lock: &'a SharedLock,
+    pub monitor: &'a dyn Monitor,
+}
+
+/// Entries that a job saved, for the second tier.
+#[derive(Clone, Copy)]
+pub struct SavedEntries<'a> {
+    pub store: &'a Store,
+    pub ids: &'a [EntryId],
+    /// Whose job it is.
+    pub run: &'a Run,
     pub monitor: &'a dyn Monitor,
 }
 
@@ -32,8 +42,8 @@ pub trait SecondTier: Sync {
     /// [`SecondTier::entries`] any more, and others of the group are.
     fn fetch(&self, local: LocalTier<'_>, entry: &Entry) -> Result<bool>;
 
-    /// Called when the store has an entry that was saved.
-    fn saved(&self, store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<()>;
+    /// Called when the store has entries that were saved.
+    fn saved(&self, saved: SavedEntries<'_>) -> Result<()>;
 
     /// What it did so far.
     fn report(&self) -> TierReport;
@@ -54,6 +64,17 @@ pub struct TierReport {
     pub requests: u64,
     /// How long restores and saves waited for it.
     pub milliseconds: u64,
+    /// Entries that a process copies after the job.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub background_entries: u64,
+    /// Why entries were copied at once that should be copied after the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_in_background: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl TierReport {
@@ -69,6 +90,8 @@ impl TierReport {
             sent_bytes: self.sent_bytes.saturating_add(later.sent_bytes),
             requests: self.requests + later.requests,
             milliseconds: self.milliseconds.saturating_add(later.milliseconds),
+            background_entries: self.background_entries + later.background_entries,
+            not_in_background: later.not_in_background.or(self.not_in_background),
         }
     }
 
@@ -79,7 +102,13 @@ impl TierReport {
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes,
             milliseconds: self.milliseconds,
+            background_milliseconds: 0,
         })
+    }
+
+    /// Whether there is anything to tell.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests == 0 && self.background_entries == 0
     }
 }
 
@@ -90,6 +119,7 @@ impl fmt::Display for TierReport {
             (self.pulled_entries, "pulled"),
             (self.pushed_entries, "pushed"),
             (self.present_entries, "already there"),
+            (self.background_entries, "copied in the background"),
         ];
         let moved = [(self.received_bytes, "received"), (self.sent_bytes, "sent")];
         write!(f, "{}: ", self.place)?;

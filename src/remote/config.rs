@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// The options, as an error lists them.
@@ -12,7 +13,7 @@ const OPTIONS: &str = "endpoint, region, push, timeout, bandwidth and ca-file";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Where the remote is and how it is used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteConfig {
     pub bucket: String,
     /// Without slashes at its ends; may be empty.
@@ -30,10 +31,12 @@ pub struct RemoteConfig {
 }
 
 /// Whether a save also writes to the remote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PushMode {
     /// The save ends when the entry is on the remote.
     Wait,
+    /// The save ends when the entry is in the store, and a process of its own copies it.
+    Background,
     /// The remote is only read.
     Never,
 }
@@ -119,8 +122,9 @@ impl RemoteConfig {
             "push" => {
                 self.push = match value {
                     "wait" => PushMode::Wait,
+                    "background" => PushMode::Background,
                     "never" => PushMode::Never,
-                    _ => return Err(wrong("use wait or never")),
+                    _ => return Err(wrong("use wait, background or never")),
                 };
             }
             "timeout" => {
@@ -263,7 +267,7 @@ mod tests {
             ("s3://my-bucket?endpoint=ftp://s3.example", "endpoint"),
             ("s3://my-bucket?endpoint=https://S3.%C3%84", "endpoint"),
             ("s3://my-bucket?region=", "region"),
-            ("s3://my-bucket?push=later", "use wait or never"),
+            ("s3://my-bucket?push=later", "use wait, background or never"),
             ("s3://my-bucket?timeout=2", "timeout"),
             ("s3://my-bucket?timeout=0s", "timeout"),
             ("s3://my-bucket?bandwidth=0", "bandwidth"),

@@ -22,6 +22,7 @@
 //! names begin with the trust and the scope, so that policies of the bucket can tell writers apart.
 //! [`Trust`] says what each run reads and writes.
 
+mod background;
 mod client;
 mod commands;
 pub mod config;
@@ -39,6 +40,7 @@ mod pacer;
 mod probe;
 mod pull;
 mod push;
+mod pusher;
 mod record;
 mod segment;
 mod server_clock;
@@ -49,6 +51,7 @@ mod tests;
 mod tier;
 mod usage;
 
+pub use background::BACKGROUND_ARGUMENT;
 pub use client::Traffic;
 pub use commands::Remote;
 pub use config::RemoteConfig;
@@ -59,6 +62,7 @@ pub use name::Trust;
 pub(crate) use probe::{ProbeFailure, RemoteProbe, probe};
 pub use pull::PullStats;
 pub use push::{PushOutcome, PushStats};
+pub use pusher::push_in_background;
 pub use settings::remote_url;
 pub use status::{RemoteEntry, RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport};
 pub use tier::RemoteTier;

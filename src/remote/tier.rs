@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::background::BackgroundRemote;
 use super::client::RemoteClient;
 use super::config::{PushMode, RemoteConfig};
 use super::error::{RemoteError, RemoteResult};
@@ -25,7 +26,8 @@ use crate::fmt::whole_milliseconds;
 use crate::fs::Timestamp;
 use crate::monitor::Monitor;
 use crate::ops::LOCK_TIMEOUT;
-use crate::ops::second_tier::{LocalTier, SecondTier, TierReport};
+use crate::ops::second_tier::{LocalTier, SavedEntries, SecondTier, TierReport};
+use crate::site::detached;
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 use crate::workers;
 
@@ -44,6 +46,11 @@ pub struct RemoteTier {
     pulled: AtomicU64,
     pushed: AtomicU64,
     present: AtomicU64,
+    /// What a process that copies entries after the job needs, if there can be one.
+    background: Option<(BackgroundRemote, Env)>,
+    in_background: AtomicU64,
+    /// Why there is no such process.
+    not_in_background: Mutex<Option<String>>,
     /// Whether a failure was reported. There is one warning, whatever follows from it.
     has_failed: AtomicBool,
 }
@@ -52,7 +59,18 @@ impl RemoteTier {
     /// `trust` says what the run may read and where it writes.
     pub fn new(config: &RemoteConfig, env: &Env, trust: Trust) -> Result<Self> {
         let client = RemoteClient::new(config, env, true)?;
-        Ok(Self::with_client(client, config.push, trust))
+        let mut tier = Self::with_client(client, config.push, trust);
+        if config.push == PushMode::Background && detached::is_possible(env) {
+            let remote = BackgroundRemote::new(config, env, trust);
+            tier.background = Some((remote, env.clone()));
+        }
+        Ok(tier)
+    }
+
+    /// For a process that nobody waits for.
+    pub(super) fn without_timeout(config: &RemoteConfig, env: &Env, trust: Trust) -> Result<Self> {
+        let client = RemoteClient::new(config, env, false)?;
+        Ok(Self::with_client(client, PushMode::Wait, trust))
     }
 
     pub(super) fn with_client(client: RemoteClient, mode: PushMode, trust: Trust) -> Self {
@@ -65,7 +83,29 @@ impl RemoteTier {
             pulled: AtomicU64::new(0),
             pushed: AtomicU64::new(0),
             present: AtomicU64::new(0),
+            background: None,
+            in_background: AtomicU64::new(0),
+            not_in_background: Mutex::default(),
             has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a process copies the entries. If there is none, the report says why.
+    fn push_later(&self, saved: SavedEntries<'_>) -> bool {
+        let started = match &self.background {
+            Some((remote, env)) => remote.start(env, saved).map_err(|error| error.to_string()),
+            None => Err("this container can end before the copy does".to_owned()),
+        };
+        match started {
+            Ok(()) => {
+                let entries = saved.ids.len() as u64;
+                self.in_background.fetch_add(entries, Ordering::Relaxed);
+                true
+            }
+            Err(reason) => {
+                *workers::lock(&self.not_in_background) = Some(reason);
+                false
+            }
         }
     }
 
@@ -265,8 +305,23 @@ impl SecondTier for RemoteTier {
         Ok(is_pulled)
     }
 
-    fn saved(&self, store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<()> {
-        self.push(store, id, monitor).map(drop)
+    fn saved(&self, saved: SavedEntries<'_>) -> Result<()> {
+        let SavedEntries {
+            store,
+            ids,
+            monitor,
+            ..
+        } = saved;
+        let is_later = self.mode == PushMode::Background
+            && !ids.is_empty()
+            && self.may_use(store, monitor)
+            && self.push_later(saved);
+        if !is_later {
+            for id in ids {
+                self.push(store, id, monitor)?;
+            }
+        }
+        Ok(())
     }
 
     fn report(&self) -> TierReport {
@@ -281,6 +336,8 @@ impl SecondTier for RemoteTier {
             sent_bytes: traffic.sent_bytes,
             requests: traffic.requests,
             milliseconds: whole_milliseconds(self.client.used()),
+            background_entries: value(&self.in_background),
+            not_in_background: workers::lock(&self.not_in_background).clone(),
         }
     }
 }

@@ -77,6 +77,13 @@ fn runner_kind(env: &Env) -> RunnerKind {
     }
 }
 
+/// Whether this process is in a container.
+#[cfg(feature = "remote")]
+pub(super) fn is_in_container(env: &Env) -> bool {
+    let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    confinement(env, &proc::parse_mountinfo(&mountinfo)) != Confinement::No
+}
+
 fn confinement(env: &Env, mounts: &[MountInfo]) -> Confinement {
     let cgroup = fs::read("/proc/self/cgroup").unwrap_or_default();
     let has_marker = ["/.dockerenv", "/run/.containerenv"]

@@ -16,6 +16,8 @@
 //! decision. The request and the reply are types of the caller: this room passes them on and knows
 //! nothing about caches. Only `engine` knows Docker and uses an asynchronous runtime.
 
+#[cfg(feature = "remote")]
+pub(crate) mod detached;
 pub mod detect;
 mod engine;
 pub mod facts;

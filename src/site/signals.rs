@@ -30,7 +30,7 @@ pub struct Signals {
 
 /// Receives signals until it is dropped.
 #[must_use]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     registry: Arc<Mutex<ListenerRegistry>>,
     id: u64,
 }
@@ -72,7 +72,7 @@ fn dispatch(registry: &Mutex<ListenerRegistry>, signal: i32) {
 impl Signals {
     /// Calls `callback` with the number of each signal until the listener is dropped. Signals are
     /// delivered on a thread of their own.
-    pub(super) fn listen(&self, mut callback: impl FnMut(i32) + Send + 'static) -> Listener {
+    pub(crate) fn listen(&self, mut callback: impl FnMut(i32) + Send + 'static) -> Listener {
         let mut registry = workers::lock(&self.registry);
         for signal in std::mem::take(&mut registry.pending) {
             callback(signal);

@@ -196,6 +196,9 @@ impl Tally {
         figures.remote_milliseconds = figures
             .remote_milliseconds
             .saturating_add(remote.milliseconds);
+        figures.remote_background_milliseconds = figures
+            .remote_background_milliseconds
+            .saturating_add(remote.background_milliseconds);
         if event.phase == Phase::Post {
             figures.remote_save_milliseconds = figures
                 .remote_save_milliseconds

@@ -49,6 +49,9 @@ pub struct RemoteTraffic {
     pub sent_bytes: u64,
     /// How long restores and saves waited for it.
     pub milliseconds: u64,
+    /// How long a copy took that nobody waited for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub background_milliseconds: u64,
 }
 
 /// A phase of a step: before the job's steps, the step itself, after the job's steps.

@@ -121,6 +121,8 @@ pub struct Figures {
     pub remote_milliseconds: u64,
     /// The part of saves in it.
     pub remote_save_milliseconds: u64,
+    /// How long copies to the remote took that nobody waited for.
+    pub remote_background_milliseconds: u64,
     pub restores: DurationSummary,
     /// Saves that created an entry.
     pub saves: DurationSummary,

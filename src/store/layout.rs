@@ -32,6 +32,7 @@ pub const VERSION: u32 = 1;
 ///   locks/turn                   locked by a garbage collection that waits for `locks/store`
 ///   locks/<entry id>             locked by a save
 ///   locks/push-<digest>          locked by a push to one place on a remote
+///   background-push.json         how the last copy to a remote in the background ended
 ///   memories/<name>              state that one phase of a job leaves for a later one
 ///   tmp/<random>                 unfinished files, and directories of them
 ///   events/                      the journal: one line for each phase of a job
@@ -216,8 +217,14 @@ impl Layout {
     }
 
     /// Locked while entries are pushed to a place on a remote.
+    #[cfg(feature = "remote")]
     pub(crate) fn push_lock(&self, place: &Digest) -> PathBuf {
         self.locks().join(format!("push-{place}"))
+    }
+
+    #[cfg(feature = "remote")]
+    pub(crate) fn background_push(&self) -> PathBuf {
+        self.root.join("background-push.json")
     }
 
     pub(crate) fn job_states(&self) -> PathBuf {

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use super::id::EntryId;
 use super::open::Store;
+#[cfg(feature = "remote")]
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileLock, LockMode, wait_for_lock};
@@ -46,6 +47,7 @@ pub struct SaveLock {
 }
 
 /// Held while entries are copied to one place on a remote.
+#[cfg(feature = "remote")]
 #[derive(Debug)]
 pub(crate) struct PushLock {
     _place: FileLock,
@@ -87,6 +89,7 @@ impl Store {
     }
 
     /// Locks a place on a remote for pushes of this store; none if another process pushes there.
+    #[cfg(feature = "remote")]
     pub(crate) fn try_lock_push(
         &self,
         _shared: &SharedLock,

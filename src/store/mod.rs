@@ -18,6 +18,8 @@
 //!   what a save found in the store and refers to still exists when its entry is published. See
 //!   [`lock`].
 
+#[cfg(feature = "remote")]
+pub mod background_push;
 mod blob;
 mod derived;
 pub mod disk_limits;

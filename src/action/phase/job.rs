@@ -136,9 +136,16 @@ fn dispatch(step: &StepContext<'_, '_>, job: Job) -> Result<JobReply, String> {
         // Saves a later phase finding out who the runner's user is.
         step.save_state(&state::IDENTITY, &identity);
     }
-    if let Some(report) = reply.second_tier.as_ref().filter(|it| it.requests > 0) {
+    if let Some(report) = reply.second_tier.as_ref().filter(|it| !it.is_empty()) {
         step.console
             .log(Mark::Remote, format_args!("remote {report}"));
+    }
+    let tier = reply.second_tier.as_ref();
+    if let Some(reason) = tier.and_then(|tier| tier.not_in_background.as_ref()) {
+        step.console.log(
+            Mark::Remote,
+            format_args!("push=background is like push=wait here: {reason}"),
+        );
     }
     if let Some(event) = &reply.unrecorded {
         leave_event(step, event);

@@ -150,6 +150,10 @@ fn write_optional_totals(total: &Figures, out: &mut String) -> std::fmt::Result 
             bytes(total.sent_bytes),
             elapsed_ms(total.remote_milliseconds)
         )?;
+        if total.remote_background_milliseconds > 0 {
+            let time = elapsed_ms(total.remote_background_milliseconds);
+            writeln!(out, "            and {time} in the background")?;
+        }
     }
     if total.jobs.count > 0 {
         writeln!(out, "durations   {}", spread(&total.jobs))?;

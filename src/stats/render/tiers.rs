@@ -19,13 +19,12 @@ pub(super) fn tables(total: &Figures) -> String {
         row(place, [count(number), share])
     };
     let restores = total.remote_restore_milliseconds();
+    let saves = total
+        .remote_save_milliseconds
+        .saturating_add(total.remote_background_milliseconds);
     let transfers = [
         ("from the remote", total.received_bytes, restores),
-        (
-            "to the remote",
-            total.sent_bytes,
-            total.remote_save_milliseconds,
-        ),
+        ("to the remote", total.sent_bytes, saves),
     ];
     let of_transfer = |(direction, size, milliseconds): (&str, u64, u64)| {
         row(direction, [bytes(size), elapsed_ms(milliseconds)])

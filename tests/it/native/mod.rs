@@ -1,5 +1,7 @@
 //! The native action: the same program, started by node on the runner itself.
 
+#[cfg(feature = "remote")]
+mod background;
 mod files;
 mod phases;
 

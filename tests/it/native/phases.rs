@@ -11,7 +11,7 @@ use super::NativeAction;
 use crate::support::machine::Machine;
 use crate::support::tools::is_installed;
 
-fn released() -> NativeAction {
+pub(super) fn released() -> NativeAction {
     NativeAction::new(Path::new(env!("CARGO_BIN_EXE_local-cache")))
 }
 

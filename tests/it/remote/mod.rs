@@ -1,6 +1,7 @@
 //! The remote on a real S3 server, through the command line.
 
 mod action;
+pub(crate) mod background;
 mod cargo;
 mod commands;
 mod failures;

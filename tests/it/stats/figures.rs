@@ -99,6 +99,7 @@ fn what_came_from_the_remote_is_counted_by_hits_bytes_and_time() {
             received_bytes,
             sent_bytes,
             milliseconds: 1500,
+            background_milliseconds: 0,
         });
     }
     let local = restored("acme/widget", "target", LookupResult::Exact, 1000);
