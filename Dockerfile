@@ -5,10 +5,13 @@ FROM ${BUILDER} AS build
 WORKDIR /source
 COPY . .
 # Build scripts and procedural macros must be linked dynamically; an explicit target limits crt-static to the program.
+# Packed relocations make the program 0.25 MB smaller. A C library that does not know them makes one that cannot start.
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
- && RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile dist --locked --target "$target" \
+ && flags='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' \
+ && RUSTFLAGS="$flags" cargo build --profile dist --locked --target "$target" \
  && mkdir /image \
  && cp "target/$target/dist/local-cache" /image/main \
+ && /image/main --version \
  && ln -s main /image/pre \
  && ln -s main /image/post
 

@@ -107,7 +107,7 @@ fn the_image_is_one_small_static_program_under_three_names() {
 /// A `cargo` that checks its arguments and returns a program that is already built.
 const CARGO: &str = r#"#!/bin/sh
 set -e
-test "$RUSTFLAGS" = '-C target-feature=+crt-static'
+test "$RUSTFLAGS" = '-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs'
 test "$*" = "build --profile dist --locked --target $(rustc -vV | sed -n 's/^host: //p')"
 test -f Cargo.lock
 mkdir -p "target/$6/dist"

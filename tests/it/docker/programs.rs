@@ -41,7 +41,7 @@ fn build() -> PathBuf {
     // With `--target`, build scripts and procedural macros stay dynamic, which they must.
     cargo
         .args(["--target", &target])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs");
     let status = cargo
         .env("CARGO_TARGET_DIR", &directory)
         .status()
