@@ -93,6 +93,7 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
                 run: &run(context, &scopes.workflow),
                 monitor: context.monitor,
             })?;
+            tier.second_tier().finish(context.monitor)?;
         }
         tier.report(&mut rendered);
     }

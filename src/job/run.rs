@@ -50,6 +50,12 @@ pub fn run_job_with(
     reply.error = result.err().map(|error| error.with_advice());
     reply.second_tier = second_tier.map(SecondTier::report);
     housekeeping::after(&context, &mut reply, start);
+    if let Some(tier) = second_tier {
+        if let Err(error) = tier.finish(&collector) {
+            collector.warn(&error.with_advice());
+        }
+        reply.second_tier = Some(tier.report());
+    }
     reply.warnings = collector.into_warnings();
     reply
 }

@@ -45,6 +45,10 @@ pub trait SecondTier: Sync {
     /// Called when the store has entries that were saved.
     fn saved(&self, saved: SavedEntries<'_>) -> Result<()>;
 
+    /// Called at the end of a job, when nothing is removed from the store any more. Starts what goes
+    /// on after the job.
+    fn finish(&self, monitor: &dyn Monitor) -> Result<()>;
+
     /// What it did so far.
     fn report(&self) -> TierReport;
 }

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ops::second_tier::SavedEntries;
 use crate::site::detached;
 use crate::stats::event::{Event, Phase};
+use crate::store::EntryId;
 
 /// The argument with which this program copies entries to a remote.
 pub const BACKGROUND_ARGUMENT: &str = "push-in-background";
@@ -53,20 +54,30 @@ impl BackgroundRemote {
         }
     }
 
-    /// Starts a process that copies the entries. `env` is the environment of this process.
-    ///
-    /// Errors: there is no such process, and nothing is copied.
-    pub(super) fn start(&self, env: &Env, saved: SavedEntries<'_>) -> Result<()> {
+    /// The request to copy entries.
+    pub(super) fn request(&self, saved: SavedEntries<'_>) -> BackgroundRequest {
         let root = saved.store.layout().root();
-        let request = BackgroundRequest {
+        BackgroundRequest {
             cache_root: root.parent().unwrap_or(Path::new("/")).to_owned(),
             remote: self.clone(),
             entries: saved.ids.iter().map(ToString::to_string).collect(),
             event: Event::now(Phase::Post, saved.run.clone()),
-        };
-        let request = serde_json::to_vec(&request).map_err(Error::defect)?;
+        }
+    }
+}
+
+impl BackgroundRequest {
+    /// Starts a process that copies the entries. `env` is the environment of this process.
+    ///
+    /// Errors: there is no such process, and nothing is copied.
+    pub(super) fn start(&self, env: &Env) -> Result<()> {
+        let request = serde_json::to_vec(self).map_err(Error::defect)?;
         detached::start(BACKGROUND_ARGUMENT, env, request).map_err(|error| {
             Error::invalid(format!("cannot start a process for the copy: {error}"))
         })
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = EntryId> {
+        self.entries.iter().filter_map(|id| EntryId::parse(id))
     }
 }

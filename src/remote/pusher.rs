@@ -52,7 +52,12 @@ fn carry_out(request: &BackgroundRequest, env: &Env) -> Result<()> {
     };
     // It only tells people, so the copy goes on without it.
     drop(store.put_background_push(&outcome));
-    let monitor = PushMonitor::default();
+    let monitor = PushMonitor {
+        store: &store,
+        failure: Mutex::default(),
+        interrupted: Arc::default(),
+        gave_way: AtomicBool::new(false),
+    };
     let _listener = signals::install().map(|signals| {
         let interrupted = Arc::clone(&monitor.interrupted);
         signals.listen(move |_| interrupted.store(true, Ordering::Relaxed))
@@ -75,7 +80,7 @@ fn push_entries(
     request: &BackgroundRequest,
     env: &Env,
     store: &Store,
-    monitor: &dyn Monitor,
+    monitor: &PushMonitor<'_>,
 ) -> Result<TierReport> {
     let remote = &request.remote;
     let mut env = env.clone();
@@ -83,13 +88,29 @@ fn push_entries(
         env = env.with(name, value);
     }
     let tier = RemoteTier::without_timeout(&remote.config, &env, remote.trust)?;
-    for id in request.entries.iter().filter_map(|id| EntryId::parse(id)) {
-        match tier.push(store, &id, monitor) {
+    for id in request.ids() {
+        match push_patiently(&tier, store, &id, monitor) {
             Err(Error::Interrupted) => monitor.warn("it was interrupted"),
-            pushed => drop(pushed?),
+            pushed => pushed?,
         }
     }
     Ok(tier.report())
+}
+
+/// Pushes an entry, and begins again after each garbage collection that waited for the store. What
+/// was uploaded before is on the remote already.
+fn push_patiently(
+    tier: &RemoteTier,
+    store: &Store,
+    id: &EntryId,
+    monitor: &PushMonitor<'_>,
+) -> Result<()> {
+    loop {
+        match tier.push(store, id, monitor) {
+            Err(Error::Interrupted) if monitor.gave_way.swap(false, Ordering::Relaxed) => {}
+            pushed => return pushed.map(drop),
+        }
+    }
 }
 
 /// Nobody waited, so the time counts for itself.
@@ -123,19 +144,29 @@ fn record(
     )
 }
 
-/// Keeps the first warning: what follows has the same cause.
-#[derive(Default)]
-struct PushMonitor {
+/// Keeps the first warning: what follows has the same cause. Interrupts a push while a garbage
+/// collection waits, which would give up otherwise.
+struct PushMonitor<'s> {
+    store: &'s Store,
     failure: Mutex<Option<String>>,
+    /// Whether the process should end.
     interrupted: Arc<AtomicBool>,
+    /// Whether the push was interrupted only for a garbage collection.
+    gave_way: AtomicBool,
 }
 
-impl Monitor for PushMonitor {
+impl Monitor for PushMonitor<'_> {
     fn warn(&self, message: &str) {
         workers::lock(&self.failure).get_or_insert_with(|| message.to_owned());
     }
 
     fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        if self.interrupted.load(Ordering::Relaxed) {
+            return true;
+        }
+        if self.store.is_gc_waiting() {
+            self.gave_way.store(true, Ordering::Relaxed);
+        }
+        self.gave_way.load(Ordering::Relaxed)
     }
 }

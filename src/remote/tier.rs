@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::background::BackgroundRemote;
+use super::background::{BackgroundRemote, BackgroundRequest};
 use super::client::RemoteClient;
 use super::config::{PushMode, RemoteConfig};
 use super::error::{RemoteError, RemoteResult};
@@ -48,6 +48,7 @@ pub struct RemoteTier {
     present: AtomicU64,
     /// What a process that copies entries after the job needs, if there can be one.
     background: Option<(BackgroundRemote, Env)>,
+    later: Mutex<Vec<BackgroundRequest>>,
     in_background: AtomicU64,
     /// Why there is no such process.
     not_in_background: Mutex<Option<String>>,
@@ -84,29 +85,35 @@ impl RemoteTier {
             pushed: AtomicU64::new(0),
             present: AtomicU64::new(0),
             background: None,
+            later: Mutex::default(),
             in_background: AtomicU64::new(0),
             not_in_background: Mutex::default(),
             has_failed: AtomicBool::new(false),
         }
     }
 
-    /// Whether a process copies the entries. If there is none, the report says why.
-    fn push_later(&self, saved: SavedEntries<'_>) -> bool {
-        let started = match &self.background {
-            Some((remote, env)) => remote.start(env, saved).map_err(|error| error.to_string()),
-            None => Err("this container can end before the copy does".to_owned()),
+    /// Keeps entries for the process that copies them. False if there cannot be one.
+    fn keep_for_later(&self, saved: SavedEntries<'_>) -> bool {
+        let Some((remote, _)) = &self.background else {
+            let reason = "this container can end before the copy does";
+            *workers::lock(&self.not_in_background) = Some(reason.to_owned());
+            return false;
         };
-        match started {
-            Ok(()) => {
-                let entries = saved.ids.len() as u64;
-                self.in_background.fetch_add(entries, Ordering::Relaxed);
-                true
-            }
-            Err(reason) => {
-                *workers::lock(&self.not_in_background) = Some(reason);
-                false
+        let entries = saved.ids.len() as u64;
+        self.in_background.fetch_add(entries, Ordering::Relaxed);
+        workers::lock(&self.later).push(remote.request(saved));
+        true
+    }
+
+    /// Pushes entries that should be copied later, because that is not possible.
+    fn push_at_once(&self, request: &BackgroundRequest, monitor: &dyn Monitor) -> Result<()> {
+        self.in_background.store(0, Ordering::Relaxed);
+        if let Some(store) = Store::open(&request.cache_root)? {
+            for id in request.ids() {
+                self.push(&store, &id, monitor)?;
             }
         }
+        Ok(())
     }
 
     /// Pushes an entry that was saved, unless the remote is only read.
@@ -315,10 +322,23 @@ impl SecondTier for RemoteTier {
         let is_later = self.mode == PushMode::Background
             && !ids.is_empty()
             && self.may_use(store, monitor)
-            && self.push_later(saved);
+            && self.keep_for_later(saved);
         if !is_later {
             for id in ids {
                 self.push(store, id, monitor)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self, monitor: &dyn Monitor) -> Result<()> {
+        let Some((_, env)) = &self.background else {
+            return Ok(());
+        };
+        for request in std::mem::take(&mut *workers::lock(&self.later)) {
+            if let Err(error) = request.start(env) {
+                *workers::lock(&self.not_in_background) = Some(error.to_string());
+                self.push_at_once(&request, monitor)?;
             }
         }
         Ok(())

@@ -116,6 +116,13 @@ impl Store {
         Ok(lock.map(|lock| GcLock { _store: lock }))
     }
 
+    /// Whether a garbage collection waits for those who use the store.
+    #[cfg(feature = "remote")]
+    pub(crate) fn is_gc_waiting(&self) -> bool {
+        let turn = self.try_lock(&self.layout.turn_lock(), LockMode::Shared);
+        matches!(turn, Ok(None))
+    }
+
     /// Locks the store for removals; none if another process is reading or saving.
     pub fn try_lock_for_gc(&self) -> Result<Option<GcLock>> {
         self.lock_for_gc(Duration::ZERO, &Silent)

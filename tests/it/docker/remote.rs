@@ -151,3 +151,33 @@ fn the_remote_of_the_host_gives_a_helper_a_network_and_others_have_none() {
     assert!(shown.iter().any(has_network));
     drop(fs::remove_dir_all(runner.user.home.join(".config")));
 }
+
+#[test]
+fn a_helper_ends_with_the_step_so_it_copies_at_once_and_says_so() {
+    if !support::can_run("docker") {
+        return;
+    }
+    let Some(server) = S3Server::take("push=background in a helper") else {
+        return;
+    };
+    let _lock = support::lock_shared();
+    let endpoint = forward(&server);
+    let runner = Runner::strict();
+    let remote = format!(
+        "s3://cache/{}?endpoint={endpoint}&push=background",
+        server.prefix()
+    );
+    let with = [
+        ("remote", remote.as_str()),
+        ("path", "target"),
+        ("key", "linux-1"),
+    ];
+    let mut step = step(&runner, &endpoint, &server, &with);
+    step.begin();
+    runner.user.tree(&runner.workspace.join("target"), 10, 20);
+    let log = step.end("success");
+    let note =
+        "push=background is like push=wait here: this container can end before the copy does";
+    assert_eq!(log.matches(note).count(), 1, "{log}");
+    assert!(log.contains("1 entry pushed"), "{log}");
+}

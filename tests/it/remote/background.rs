@@ -155,6 +155,28 @@ fn the_next_save_copies_what_a_killed_process_did_not() {
 }
 
 #[test]
+fn a_copy_gives_way_to_a_garbage_collection_and_goes_on_afterwards() {
+    let (server, machine) = (holding(), Sandbox::new());
+    let job = machine.job("job");
+    write_tree(&job);
+    if save(&server, &machine, &job).is_none() {
+        return;
+    }
+    server.wait_until_held();
+    // It would give up after a few seconds.
+    machine.run(&job, &["prune"]).succeeded();
+    assert_eq!(pushers(machine.cache()).len(), 1);
+    server.release();
+    wait_until("the process ends", || pushers(machine.cache()).is_empty());
+    assert_eq!(server.names("/entries/").len(), 1);
+    let last = last_push(&server, &machine, &job);
+    assert_eq!(
+        (&last["pushed-entries"], &last["failure"]),
+        (&1.into(), &Value::Null)
+    );
+}
+
+#[test]
 fn a_copy_that_failed_is_shown_until_one_succeeds() {
     let machine = Sandbox::new();
     let job = machine.job("job");
