@@ -39,9 +39,10 @@ fn build() -> PathBuf {
         .args(["build", "--quiet", "--locked", "--profile", "image-test"]);
     cargo.args(["--bin", "local-cache", "--example", "site-probe"]);
     // With `--target`, build scripts and procedural macros stay dynamic, which they must.
-    cargo
-        .args(["--target", &target])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs");
+    cargo.args(["--target", &target]).env(
+        "RUSTFLAGS",
+        "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs",
+    );
     let status = cargo
         .env("CARGO_TARGET_DIR", &directory)
         .status()
