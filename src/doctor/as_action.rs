@@ -138,11 +138,14 @@ fn toolchain(worker: &WorkerView, own: Option<&WorkerView>) -> Option<Finding> {
     match own {
         Some(own) if own != found => Some(Finding::warning(
             CHECK,
-            format!("the action's keys name {note}, and here it is {}", own.note),
+            format!("compiler of the action: {note}; here: {}", own.note),
             "set RUSTUP_HOME and PATH of the runner in its files .env and .path",
         )),
         Some(_) if !found.is_found => None,
-        _ => Some(Finding::ok(CHECK, format!("the action's keys name {note}"))),
+        _ => Some(Finding::ok(
+            CHECK,
+            format!("compiler of the action: {note}"),
+        )),
     }
 }
 
@@ -237,11 +240,11 @@ mod tests {
         for (view, text) in [
             (
                 toolchain("rustc 1.90.0", true),
-                "the action's keys name rustc 1.90.0, and here it is rustc 1.95.0",
+                "compiler of the action: rustc 1.90.0; here: rustc 1.95.0",
             ),
             (
                 toolchain("no compiler", false),
-                "the action's keys name no compiler, and here it is rustc 1.95.0",
+                "compiler of the action: no compiler; here: rustc 1.95.0",
             ),
         ] {
             assert_eq!(complaints(view, &own), [(Status::Warning, text.to_owned())]);
