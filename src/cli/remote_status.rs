@@ -84,7 +84,16 @@ pub(super) fn add_background((text, json): &mut Rendered, last: &BackgroundPush)
             last.place
         );
     }
-    json["background-push"] = json!(last);
+    let seconds = |milliseconds: i64| milliseconds / 1000;
+    json["background-push"] = json!({
+        "place": last.place,
+        "started": seconds(last.started),
+        "ended": last.ended.map(seconds),
+        "pushed-entries": last.pushed_entries,
+        "present-entries": last.present_entries,
+        "sent-bytes": last.sent_bytes,
+        "failure": last.failure,
+    });
 }
 
 fn entry_json(found: &RemoteEntry) -> Value {

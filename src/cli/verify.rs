@@ -31,7 +31,7 @@ pub(super) fn verify(context: &mut CommandContext<'_>, args: &VerifyArgs) -> Res
     }
     let Some(store) = context.open_store()? else {
         let text = format!("✅ no store in {}\n", context.cache_root.display());
-        context.print(&text, &json!({ "entries": 0, "damaged": [] }))?;
+        context.print(&text, &document(&VerifyReport::default(), false))?;
         return Ok(Exit::Done);
     };
     let (verified, collected) = verify::verify(&store, args.repair, context.monitor)?;
@@ -104,7 +104,7 @@ fn document(verified: &VerifyReport, is_repaired: bool) -> Value {
     let lines =
         |errors: &[Error]| -> Vec<String> { errors.iter().map(ToString::to_string).collect() };
     json!({
-        "whole": verified.intact,
+        "intact": verified.intact,
         "damaged": damaged,
         "damaged-files": lines(&verified.damaged_files),
         "unknown": verified.unknown,

@@ -118,6 +118,7 @@ fn the_next_job_finds_both_caches_and_compiles_nothing() {
     let before = [user.path("project"), user.home(), user.path("registry")].map(Snapshot::of);
 
     let document = json(&user.demo(&["--json"]));
+    crate::docs::json_output::assert_documented(&["demo"], &document);
 
     assert_eq!(
         [user.path("project"), user.home(), user.path("registry")].map(Snapshot::of),

@@ -169,18 +169,6 @@ fn systemd_accepts_the_units() {
     assert_eq!(complaints.count(), 0, "{said}");
 }
 
-/// The fields of a document that docs/administration.md lists in a row.
-fn documented(command: &str) -> BTreeSet<String> {
-    let text = Document::read("docs/administration.md").text;
-    let start = format!("| `{command}` | ");
-    let row = text
-        .lines()
-        .find_map(|line| line.strip_prefix(&start))
-        .unwrap();
-    let names = row.split('`').skip(1).step_by(2);
-    names.map(str::to_owned).collect()
-}
-
 /// The names of all fields in a document, those of lists and of nested documents too.
 fn all_fields(value: &Value, names: &mut BTreeSet<String>) {
     match value {
@@ -212,51 +200,4 @@ fn every_field_of_the_statistics_is_documented() {
             "{name} is not documented"
         );
     }
-}
-
-#[test]
-fn every_field_of_the_json_output_is_documented() {
-    let sandbox = Sandbox::new();
-    let job = sandbox.job("job");
-    trees::small(&job.join("tree"), 1);
-    let fields =
-        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
-    let check = |command: &str, value: &Value| {
-        let documented = documented(command);
-        for field in fields(value) {
-            assert!(
-                documented.contains(&field),
-                "{command}: {field} is not documented"
-            );
-        }
-    };
-    let json = |arguments: &[&str]| {
-        let arguments = [arguments, &["--json"]].concat();
-        RunResult::of(&mut sandbox.command(&job, &arguments))
-            .succeeded()
-            .json()
-    };
-    check("save", &json(&["save", "--key", "k", "tree"]));
-    check("save", &json(&["save", "--key", "k", "tree"]));
-    let listed = json(&["list"]);
-    check("list", &listed[0]);
-    let shown = json(&["show", "k"]);
-    let own: Vec<String> = fields(&shown)
-        .into_iter()
-        .filter(|it| it != "tree")
-        .collect();
-    assert!(
-        own.iter().all(|it| documented("list").contains(it)),
-        "{own:?}"
-    );
-    check("restore", &json(&["restore", "--key", "k", "tree"]));
-    check("restore", &json(&["restore", "--key", "z", "tree"]));
-    check(
-        "restore",
-        &json(&["restore", "--entry", "k", "--to", "look"]),
-    );
-    let pruned = json(&["prune", "--dry-run"]);
-    check("prune", &pruned);
-    check("prune", &pruned["decisions"][0]);
-    check("rm", &json(&["rm", "k"]));
 }

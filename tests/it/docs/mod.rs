@@ -4,6 +4,7 @@ mod administration;
 mod architecture;
 pub(crate) mod generated;
 mod inputs;
+pub(crate) mod json_output;
 mod links;
 mod messages;
 mod prose;
