@@ -9,9 +9,9 @@ COPY . .
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
  && flags='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' \
  && RUSTFLAGS="$flags" cargo build --profile dist --locked --target "$target" \
+ && "target/$target/dist/local-cache" --version \
  && mkdir /image \
  && cp "target/$target/dist/local-cache" /image/main \
- && /image/main --version \
  && ln -s main /image/pre \
  && ln -s main /image/post
 
