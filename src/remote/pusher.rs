@@ -67,7 +67,8 @@ fn carry_out(request: &BackgroundRequest, env: &Env) -> Result<()> {
             outcome.pushed_entries = report.pushed_entries;
             outcome.present_entries = report.present_entries;
             outcome.sent_bytes = report.sent_bytes;
-            record(request, &store, outcome.started, &report)?;
+            // Only statistics are lost.
+            drop(record(request, &store, outcome.started, &report));
         }
         Err(error) => monitor.warn(&error.with_advice()),
     }

@@ -79,10 +79,7 @@ pub(super) fn surplus(copies: &[(ReadyCopy, Timestamp)], now: Timestamp) -> Vec<
 }
 
 /// The copies beyond a limit: those that were kept first, because jobs take the last one.
-fn excess(copies: &[(ReadyCopy, Timestamp)], limit: ReadyLimit) -> Vec<&ReadyCopy> {
-    let Some(maximum) = limit.maximum() else {
-        return Vec::new();
-    };
+fn excess(copies: &[(ReadyCopy, Timestamp)], maximum: usize) -> Vec<&ReadyCopy> {
     let is_excess = |(copy, kept): &&(ReadyCopy, Timestamp)| {
         let is_later = |(other, since): &&(ReadyCopy, Timestamp)| {
             other.is_of(&copy.manifest, copy.root) && (since, &other.path) > (kept, &copy.path)
@@ -194,13 +191,16 @@ impl Store {
         group: &EntryGroup,
         limit: ReadyLimit,
     ) -> Result<()> {
+        let Some(maximum) = limit.maximum() else {
+            return Ok(());
+        };
         let copies = self.ready_copies()?.into_iter();
         let with_time = copies.map(|copy| {
             let since = self.kept_since(&copy);
             (copy, since)
         });
         let kept: Vec<_> = with_time.collect();
-        let excess = excess(&kept, limit);
+        let excess = excess(&kept, maximum);
         if excess.is_empty() {
             return Ok(());
         }
@@ -367,21 +367,19 @@ mod tests {
     #[test]
     fn the_copies_of_each_root_that_were_kept_last_stay_below_a_limit() {
         let mut copies = vec![kept(0, 1), kept(0, 3), kept(0, 2), kept(1, 1)];
-        let beyond = |copies: &[_], limit| -> Vec<PathBuf> {
-            let excess = excess(copies, limit).into_iter();
+        let beyond = |copies: &[_], maximum| -> Vec<PathBuf> {
+            let excess = excess(copies, maximum).into_iter();
             excess.map(|copy| copy.path.clone()).collect()
         };
         let names = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let limit = ReadyLimit::AtMost;
-        assert_eq!(beyond(&copies, limit(1)), names(&["0-1", "0-2"]));
-        assert_eq!(beyond(&copies, limit(2)), names(&["0-1"]));
-        assert_eq!(beyond(&copies, limit(0)).len(), 4);
-        assert!(beyond(&copies, limit(3)).is_empty());
-        assert!(beyond(&copies, ReadyLimit::Auto).is_empty());
+        assert_eq!(beyond(&copies, 1), names(&["0-1", "0-2"]));
+        assert_eq!(beyond(&copies, 2), names(&["0-1"]));
+        assert_eq!(beyond(&copies, 0).len(), 4);
+        assert!(beyond(&copies, 3).is_empty());
         // Of copies that were kept at the same time, the name decides.
         let (mut same, time) = kept(1, 1);
         same.path = PathBuf::from("1-2");
         copies.push((same, time));
-        assert_eq!(beyond(&copies[3..], limit(1)), names(&["1-1"]));
+        assert_eq!(beyond(&copies[3..], 1), names(&["1-1"]));
     }
 }

@@ -95,6 +95,7 @@ mod tests {
         }
         assert!(ReadyLimit::Auto.admits(0, false) && ReadyLimit::Auto.admits(3, true));
         assert!(!ReadyLimit::Auto.admits(1, false));
+        assert_eq!(ReadyLimit::Auto.maximum(), None);
     }
 
     #[test]
