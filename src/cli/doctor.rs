@@ -10,6 +10,7 @@ use serde_json::json;
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::text::one_line;
+use crate::cargo::project::workspace::normalize_path;
 use crate::doctor::{ActionImage, DoctorOptions, Finding, Status, run_checks, worst};
 use crate::fmt::human::plural;
 
@@ -34,10 +35,10 @@ pub(super) fn doctor(context: &mut CommandContext<'_>, args: &DoctorArgs) -> Res
     let directory = &context.base.working_directory;
     let options = DoctorOptions {
         cache_root: context.cache_root.to_owned(),
-        workspace: args
-            .workspace
-            .as_ref()
-            .map_or_else(|| directory.clone(), |workspace| directory.join(workspace)),
+        workspace: args.workspace.as_ref().map_or_else(
+            || directory.clone(),
+            |path| normalize_path(&directory.join(path)),
+        ),
         home: context.base.home.clone(),
         env: context.env.clone(),
         as_action: args.as_action.then(|| match &args.image {

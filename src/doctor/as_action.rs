@@ -1,23 +1,30 @@
 //! `doctor --as-action`: what a step of the action would see on this machine, beside what this
 //! process sees.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::container::{self, LookFailure};
+use super::container::{self, RunnerFiles};
 use super::docker::{DockerFailure, LIMIT};
 use super::finding::{DoctorOptions, Finding};
 use crate::action::look::ActionView;
+use crate::error::Error;
 use crate::fmt::human::{age, bytes};
 use crate::fs::{Local, user_name};
 use crate::job::{Job, WorkerView, look};
 
 const CHECK: &str = "action";
 
-/// Starts the image, the newest one of this machine unless one is named.
-pub(super) fn findings(options: &DoctorOptions, image: Option<&str>) -> Vec<Finding> {
+/// Starts the image, the newest one of this machine unless one is named. What keeps `docker` from
+/// the engine is a finding of its own already if `is_engine_reported`.
+pub(super) fn findings(
+    options: &DoctorOptions,
+    image: Option<&str>,
+    is_engine_reported: bool,
+) -> Vec<Finding> {
     match view(options, image) {
         Ok((image, view)) => compare(&image, &view, own_view(options).as_ref()),
-        Err(finding) => vec![finding],
+        Err(ViewFailure::Docker(_)) if is_engine_reported => Vec::new(),
+        Err(failure) => vec![failure.into()],
     }
 }
 
@@ -28,33 +35,59 @@ fn own_view(options: &DoctorOptions) -> Option<WorkerView> {
     look(&job, &namespace).ok()
 }
 
-fn view(options: &DoctorOptions, image: Option<&str>) -> Result<(String, ActionView), Finding> {
-    let image = match image {
-        Some(image) => image.to_owned(),
-        None => container::newest_image(options)
-            .map_err(|failure| docker_finding(&failure))?
-            .ok_or_else(no_image)?,
-    };
-    let output = container::look(options, &image).map_err(|failure| match failure {
-        LookFailure::Docker(failure) => docker_finding(&failure),
-        LookFailure::Files(error) => Finding::unknown(CHECK, &error),
-    })?;
-    match serde_json::from_str(&output) {
-        Ok(view) => Ok((image, view)),
-        Err(_) => Err(Finding::problem(
-            CHECK,
-            format!("the image {image} is not one of this version of local-cache"),
-            "name another image with --image, or use the doctor of the version of the action",
-        )),
+/// Why nothing is known of what the action sees.
+enum ViewFailure {
+    Docker(DockerFailure),
+    Files(Error),
+    NoWorkspace(PathBuf),
+    NoImage,
+    OtherVersion(String),
+}
+
+impl From<DockerFailure> for ViewFailure {
+    fn from(failure: DockerFailure) -> Self {
+        Self::Docker(failure)
     }
 }
 
-fn no_image() -> Finding {
-    Finding::warning(
-        CHECK,
-        "this machine has no image of the action",
-        "run a workflow with the action once, which builds its image, or name an image with --image",
-    )
+fn view(options: &DoctorOptions, image: Option<&str>) -> Result<(String, ActionView), ViewFailure> {
+    if !options.workspace.is_dir() {
+        return Err(ViewFailure::NoWorkspace(options.workspace.clone()));
+    }
+    let image = match image {
+        Some(image) => image.to_owned(),
+        None => container::newest_image(options)?.ok_or(ViewFailure::NoImage)?,
+    };
+    let files = RunnerFiles::create(options).map_err(ViewFailure::Files)?;
+    let output = container::look(options, &files, &image)?;
+    match serde_json::from_str(&output) {
+        Ok(view) => Ok((image, view)),
+        Err(_) => Err(ViewFailure::OtherVersion(image)),
+    }
+}
+
+impl From<ViewFailure> for Finding {
+    fn from(failure: ViewFailure) -> Self {
+        match failure {
+            ViewFailure::Docker(failure) => docker_finding(&failure),
+            ViewFailure::Files(error) => Self::unknown(CHECK, &error),
+            ViewFailure::NoWorkspace(path) => Self::problem(
+                CHECK,
+                format!("the workspace {} is not a directory", path.display()),
+                "name a checkout or the work directory of jobs with --workspace",
+            ),
+            ViewFailure::NoImage => Self::warning(
+                CHECK,
+                "this machine has no image of the action",
+                "run a workflow with the action once, which builds its image, or name an image with --image",
+            ),
+            ViewFailure::OtherVersion(image) => Self::problem(
+                CHECK,
+                format!("the image {image} is not one of this version of local-cache"),
+                "name another image with --image, or use the doctor of the version of the action",
+            ),
+        }
+    }
 }
 
 fn docker_finding(failure: &DockerFailure) -> Finding {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::docker::{DockerFailure, docker};
 use super::finding::DoctorOptions;
-use crate::error::{Error, IoContext as _, Result};
+use crate::error::{IoContext as _, Result};
 use crate::fs::files;
 
 /// The label of the images that the Dockerfile of the action makes.
@@ -36,8 +36,11 @@ pub(super) fn newest_image(options: &DoctorOptions) -> Result<Option<String>, Do
 }
 
 /// What the image's main phase prints when it only looks.
-pub(super) fn look(options: &DoctorOptions, image: &str) -> Result<String, LookFailure> {
-    let files = RunnerFiles::create(options)?;
+pub(super) fn look(
+    options: &DoctorOptions,
+    files: &RunnerFiles,
+    image: &str,
+) -> Result<String, DockerFailure> {
     let name = format!("local-cache-doctor-{}", files.guid);
     let looked = docker(&options.env, files.arguments(options, &name, image));
     if looked == Err(DockerFailure::TimedOut) {
@@ -45,31 +48,11 @@ pub(super) fn look(options: &DoctorOptions, image: &str) -> Result<String, LookF
         let arguments = ["rm", "--force", &name];
         drop(docker(&options.env, arguments));
     }
-    Ok(looked?)
-}
-
-/// Why the container said nothing.
-#[derive(Debug)]
-pub(super) enum LookFailure {
-    Docker(DockerFailure),
-    /// The files that the runner makes for a container could not be made.
-    Files(Error),
-}
-
-impl From<DockerFailure> for LookFailure {
-    fn from(failure: DockerFailure) -> Self {
-        Self::Docker(failure)
-    }
-}
-
-impl From<Error> for LookFailure {
-    fn from(error: Error) -> Self {
-        Self::Files(error)
-    }
+    looked
 }
 
 /// The files that the runner makes for a stage. Dropping it removes them.
-struct RunnerFiles {
+pub(super) struct RunnerFiles {
     directory: TempDir,
     /// Unique to this stage, so that the container is found by it.
     guid: String,
@@ -78,7 +61,7 @@ struct RunnerFiles {
 impl RunnerFiles {
     /// Makes them in the temporary directory of the runner that has this workspace, or in that of
     /// the machine.
-    fn create(options: &DoctorOptions) -> Result<Self> {
+    pub(super) fn create(options: &DoctorOptions) -> Result<Self> {
         let of_runner = options.workspace.ancestors().nth(2);
         let of_runner = of_runner.map(|work| work.join("_temp"));
         let of_machine = || options.env.path("TMPDIR").unwrap_or(Path::new("/tmp"));

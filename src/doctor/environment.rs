@@ -13,6 +13,9 @@ use crate::site::gather::gather;
 use crate::site::run::RunOptions;
 use crate::site::{Site, SitePreference};
 
+/// The check of the Docker Engine.
+pub(super) const ENGINE: &str = "docker";
+
 pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
     let facts = gather(&SiteRequest {
         env: options.env.clone(),
@@ -53,7 +56,7 @@ fn docker_context(options: &DoctorOptions) -> Option<String> {
 
 fn other_engine(facts: &SiteFacts, name: &str) -> Finding {
     Finding::warning(
-        "docker",
+        ENGINE,
         format!(
             "the docker command uses the context {name}, and the cache uses {}",
             facts.socket.display()
@@ -64,7 +67,7 @@ fn other_engine(facts: &SiteFacts, name: &str) -> Finding {
 
 /// The action is a container, so its runner needs Docker; the command line does not.
 fn docker(facts: &SiteFacts) -> Finding {
-    const CHECK: &str = "docker";
+    const CHECK: &str = ENGINE;
     let socket = facts.socket.display();
     if let Some(host) = &facts.remote_engine {
         return Finding::warning(

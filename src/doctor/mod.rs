@@ -32,7 +32,15 @@ pub(crate) fn run_checks(options: &DoctorOptions) -> Vec<Finding> {
     #[cfg(feature = "remote")]
     findings.extend(remote::findings(options));
     if let Some(image) = &options.as_action {
-        findings.extend(as_action::findings(options, image.name()));
+        let is_reported = |finding: &Finding| {
+            finding.check == environment::ENGINE && finding.status != Status::Ok
+        };
+        let is_engine_reported = findings.iter().any(is_reported);
+        findings.extend(as_action::findings(
+            options,
+            image.name(),
+            is_engine_reported,
+        ));
     }
     findings
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -30,17 +32,23 @@ fn check<'j>(json: &'j Value, name: &str) -> (&'j str, &'j str, &'j str) {
     (text("status"), text("found"), text("advice"))
 }
 
-/// `doctor --as-action` with a `docker` that is this shell script.
-fn with_docker(script: &str) -> Value {
+/// `doctor --as-action` with a `docker` that is this shell script, and an engine that answers.
+fn with_docker(script: &str, change: impl Fn(&mut Command)) -> Value {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     let programs = sandbox.job("programs");
     let program = programs.join("docker");
     fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = programs.join("docker.sock");
+    let _engine = UnixListener::bind(&socket).unwrap();
     let path = format!("{}:/usr/bin:/bin", programs.display());
     let mut command = sandbox.command(&job, &["doctor", "--json", "--as-action"]);
-    RunResult::of(command.env("PATH", path)).json()
+    command
+        .env("PATH", path)
+        .env("DOCKER_HOST", format!("unix://{}", socket.display()));
+    change(&mut command);
+    RunResult::of(&mut command).json()
 }
 
 #[test]
@@ -59,7 +67,7 @@ fn the_action_is_looked_at_with_the_newest_image() {
         *) echo "wrong arguments: $*" >&2; exit 1 ;;
         esac"#
     );
-    let json = with_docker(&script);
+    let json = with_docker(&script, |_| ());
     let (status, found, _) = check(&json, "action");
     assert_eq!(status, "warning", "{json:#}");
     assert!(
@@ -85,11 +93,36 @@ fn an_action_that_cannot_be_started_is_one_finding() {
             "the image other is not one of this version of local-cache",
         ),
     ] {
-        let json = with_docker(script);
+        let json = with_docker(script, |_| ());
         let (found_status, found, advice) = check(&json, "action");
         assert_eq!((found_status, found), (status, text));
         assert!(!advice.is_empty());
     }
+}
+
+#[test]
+fn what_keeps_docker_from_the_engine_is_one_finding() {
+    let config = tempfile::tempdir().unwrap();
+    let file = config.path().join("config.json");
+    fs::write(file, r#"{"currentContext": "elsewhere"}"#).unwrap();
+    let json = with_docker("echo 'no such engine' >&2; exit 1", |command| {
+        command
+            .env_remove("DOCKER_HOST")
+            .env("DOCKER_CONFIG", config.path());
+    });
+    assert_eq!(check(&json, "docker").0, "warning");
+    let mut checks = json["checks"].as_array().unwrap().iter();
+    assert!(checks.all(|it| it["check"] != "action"), "{json:#}");
+}
+
+#[test]
+fn the_action_is_not_started_for_a_workspace_that_is_missing() {
+    let json = with_docker("echo must not run >&2; exit 1", |command| {
+        command.args(["--workspace", "missing"]);
+    });
+    let (status, found, _) = check(&json, "action");
+    assert_eq!(status, "problem");
+    assert!(found.ends_with("/missing is not a directory"), "{found}");
 }
 
 #[test]
