@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::contents::FileState;
+use super::may_write::may_have_written;
 use super::note::{LastRestore, RestoreNote};
 use super::own_units::own_units;
 use super::paths::{FoundInput, PathFinder};
 use super::project_files::{Project, ProjectFiles, below};
+use super::record::FileNumber;
 use super::since_restore::{Given, KnownStates};
 use super::unit_fact::{CollectedUnit, ReadDirectory, newest_dependency, starts, unit_fact};
 use super::vouch::{PathFact, PathPlace, SaveFacts, UnitFact};
 use super::written::{TimeSpan, written_between};
 use crate::cargo::target_dir::{Unit, dep_info};
 use crate::error::Result;
-use crate::fs::{Namespace, Timestamp, files};
+use crate::fs::{FileKind, Namespace, Timestamp, files};
 use crate::git::{Head, Repository};
 
 /// The own units, and everything that [`super::vouch`] needs to know of them.
@@ -91,6 +93,7 @@ pub(crate) fn collect<'t>(
     };
     collected.add_newest();
     collected.look_at_paths(project, restored, &mut finder);
+    collected.add_may_have_written();
     Ok(collected)
 }
 
@@ -146,10 +149,12 @@ fn add_written(
     for unit in units.iter_mut().filter(|unit| unit.fact.is_restored) {
         let recorded = record.unit(&unit.place.root_name, &unit.directory());
         if let Some(recorded) = recorded {
-            let written = recorded.written.iter();
-            unit.fact.written = written
-                .map(|file| record.file(*file).path.clone())
-                .collect();
+            let paths = |numbers: &[FileNumber]| {
+                let files = numbers.iter().map(|number| record.file(*number));
+                files.map(|file| file.path.clone()).collect()
+            };
+            unit.fact.written = paths(&recorded.written);
+            unit.fact.may_have_written = paths(&recorded.may_have_written);
         }
     }
     Ok(())
@@ -274,7 +279,7 @@ impl Collected<'_> {
             .map(|(name, path)| {
                 let fact = match path {
                     Ok(path) => path_fact(&name, path, &known, (project, files, finder)),
-                    Err(error) => unreadable(error.to_string()),
+                    Err(error) => unreadable(error.to_string(), place(&name, project)),
                 };
                 (name, fact)
             })
@@ -282,10 +287,19 @@ impl Collected<'_> {
         self.facts.paths.extend(facts);
     }
 
+    fn add_may_have_written(&mut self) {
+        let units: Vec<_> = self.units.iter().map(|unit| unit.fact.clone()).collect();
+        let found = may_have_written(&units, &self.facts);
+        for (unit, paths) in self.units.iter_mut().zip(found) {
+            unit.fact.may_have_written = paths;
+        }
+    }
+
     fn paths_to_record(&self) -> Vec<PathBuf> {
         let mut names: Vec<PathBuf> = Vec::new();
         for unit in &self.units {
-            names.extend(unit.fact.inputs.iter().chain(&unit.fact.written).cloned());
+            let written = unit.fact.written.iter().chain(&unit.fact.may_have_written);
+            names.extend(unit.fact.inputs.iter().chain(written).cloned());
             if let (Some(package), Some(_)) = (unit.fact.package, unit.fact.newest) {
                 names.extend(self.files.of_packages[package].iter().cloned());
             }
@@ -301,11 +315,12 @@ impl Collected<'_> {
     }
 }
 
-fn unreadable(reason: String) -> PathFact {
+fn unreadable(reason: String, place: PathPlace) -> PathFact {
     PathFact {
         changed: None,
         mtime: Timestamp::MIN,
-        place: PathPlace::OutsideOfPackages,
+        place,
+        generated: None,
         state: Err(reason),
     }
 }
@@ -317,9 +332,14 @@ fn path_fact(
     (project, files, finder): (&Project<'_>, &ProjectFiles, &PathFinder<'_>),
 ) -> PathFact {
     let Some(path) = path else {
-        return unreadable(format!("{} does not exist", name.display()));
+        let reason = format!("{} does not exist", name.display());
+        return unreadable(reason, place(name, project));
     };
     let place = place(&path.name, project);
+    let is_generated = path.stat.kind == FileKind::File
+        && !files.is_checked_out(&path.name)
+        && finder.is_in_project(&path.name);
+    let generated = is_generated.then(|| path.name.clone());
     let state = match place {
         PathPlace::OutDir | PathPlace::TargetDir => {
             Err(format!("{} lies in a target directory", name.display()))
@@ -330,6 +350,7 @@ fn path_fact(
                     changed: Some(path.changed),
                     mtime: path.stat.mtime,
                     place,
+                    generated,
                     state: Ok(state),
                 };
             }
@@ -343,6 +364,7 @@ fn path_fact(
         changed: Some(path.changed),
         mtime: path.stat.mtime,
         place,
+        generated,
         state,
     }
 }

@@ -108,6 +108,7 @@ impl Judge<'_> {
         }
         self.all_same(&unit.inputs)?;
         self.all_same(&unit.written)?;
+        self.all_same(&unit.may_have_written)?;
         let package = unit.package.map(|number| number as usize);
         if mode == FreshnessMode::Safe {
             if let Some(reason) = &unit.safe_reason {

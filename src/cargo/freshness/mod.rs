@@ -11,7 +11,7 @@
 //!    which programs cannot set, and if no dependency was built after it. So the recorded contents
 //!    are those that it and its dependencies were built from.
 //! 3. A restore puts back the records of a unit only if all that it read, all that its build script
-//!    wrote into the checkout, and in the mode [`mode::FreshnessMode::Safe`] all other files that
+//!    may have written into the checkout, and in the mode [`mode::FreshnessMode::Safe`] all other files that
 //!    count as sources, have the recorded contents, at the same absolute paths.
 //! 4. Its records and artifacts then have one time that is later than all changes so far and
 //!    earlier than all later ones, so cargo itself notices every change that follows.
@@ -24,7 +24,8 @@
 //! What remains: a file that no cargo record names, which a step creates after the restore and
 //! removes before the save, or that lies outside of the checkout, is not seen; a directory that was
 //! moved away for a build and back, and then had names added or removed, looks like one that only
-//! had these; a later step that gives a source other contents and an old time is reported at the
+//! had these; what a build script wrote for an earlier target directory and left alone now, if no
+//! unit reads it; a later step that gives a source other contents and an old time is reported at the
 //! end of the job, and the entry does not vouch for that unit.
 //!
 //! # Packages of which cargo compares the newest time
@@ -39,7 +40,8 @@
 //! - [`own_units`]: which units are the project's own, and what they read (pure)
 //! - [`packages`], [`project_files`], [`paths`], [`contents`]: packages, their files, and what paths
 //!   lead to
-//! - [`at_save`], [`unit_fact`], [`since_restore`], [`written`]: what is known at a save
+//! - [`at_save`], [`unit_fact`], [`since_restore`], [`written`], [`may_write`]: what is known at a
+//!   save
 //! - [`vouch`]: which units the entry vouches for (pure)
 //! - [`new_record`], [`record`]: the record of an entry
 //! - [`at_restore`], [`decide`]: the sources at a restore, and which units are fresh (pure)
@@ -51,6 +53,7 @@ pub(crate) mod at_restore;
 pub(crate) mod at_save;
 pub(crate) mod contents;
 pub(crate) mod decide;
+mod may_write;
 pub mod mode;
 pub(crate) mod new_record;
 pub(crate) mod note;

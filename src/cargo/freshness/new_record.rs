@@ -130,6 +130,7 @@ impl RecordWriter<'_, '_> {
             is_build_script_run: fact.is_build_script_run,
             inputs: self.numbers(fact.inputs.iter()),
             written: self.numbers(fact.written.iter()),
+            may_have_written: self.numbers(fact.may_have_written.iter()),
             compares_newest: fact.newest.is_some(),
             contains_commit,
             artifacts,

@@ -53,6 +53,10 @@ impl<'a> PathFinder<'a> {
         self.namespace.locate_parent(name)
     }
 
+    pub(crate) fn is_in_project(&self, name: &Path) -> bool {
+        self.roots.iter().any(|root| name.starts_with(root))
+    }
+
     /// Follows an absolute name. None if it leads nowhere.
     pub(crate) fn find(&mut self, name: &Path) -> Result<Option<FoundInput>> {
         let mut rest = components(name);

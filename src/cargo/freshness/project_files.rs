@@ -47,6 +47,8 @@ pub(crate) struct ListedSource {
     /// Its blob if it is as git's index has it.
     pub(crate) blob: Option<BlobId>,
     pub(crate) is_tracked: bool,
+    /// Whether the checkout has it, as git wrote it.
+    pub(crate) is_checked_out: bool,
 }
 
 /// All files of a project that count as sources, by name.
@@ -129,6 +131,7 @@ impl ProjectFiles {
                 changed: moved.max(file.stat.mtime).max(file.stat.ctime),
                 blob: file.blob,
                 is_tracked: file.tracked,
+                is_checked_out: file.tracked && !file.modified,
             };
             self.files.insert(name, source);
         }
@@ -142,6 +145,12 @@ impl ProjectFiles {
             stat: file.stat,
             changed: file.changed,
         })
+    }
+
+    /// Whether a file is as git wrote it into the checkout.
+    pub(crate) fn is_checked_out(&self, name: &Path) -> bool {
+        let file = self.files.get(name);
+        file.is_some_and(|file| file.is_checked_out)
     }
 
     /// The blob of a file without symlinks on its way.

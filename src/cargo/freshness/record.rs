@@ -11,7 +11,7 @@ use crate::fs::Timestamp;
 
 const MAGIC: &[u8] = b"lc-fresh\n";
 /// Raised when a field changes. A record of another version vouches for nothing.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The number of a file in [`FreshnessRecord::files`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +72,8 @@ pub(crate) struct RecordedUnit {
     pub(crate) inputs: Vec<FileNumber>,
     /// What a build script wrote outside of the target directory.
     pub(crate) written: Vec<FileNumber>,
+    /// What it may have written there besides that.
+    pub(crate) may_have_written: Vec<FileNumber>,
     /// Whether cargo compares the newest time in its package.
     pub(crate) compares_newest: bool,
     /// Whether its output contains the id of the commit.
@@ -131,7 +133,10 @@ impl FreshnessRecord {
             package.files.iter().chain(times)
         });
         let units = self.units.iter();
-        let of_units = units.flat_map(|unit| unit.inputs.iter().chain(&unit.written));
+        let of_units = units.flat_map(|unit| {
+            let written = unit.written.iter().chain(&unit.may_have_written);
+            unit.inputs.iter().chain(written)
+        });
         let mut files = of_packages
             .chain(of_units)
             .chain(&self.outside)
@@ -210,6 +215,7 @@ mod tests {
             is_build_script_run: false,
             inputs: Vec::new(),
             written: Vec::new(),
+            may_have_written: Vec::new(),
             compares_newest: false,
             contains_commit: false,
             artifacts: vec!["debug/deps/libapp-1.rlib".into()],

@@ -74,6 +74,7 @@ pub(super) fn unit_fact(
         inputs: inputs.paths.into_iter().collect(),
         crate_root: crate_root(unit, package.map(|package| &*package.directory), project),
         written: Vec::new(),
+        may_have_written: Vec::new(),
         newest: inputs.newest,
         newest_dependency: None,
         defect: inputs.unknown.or(times.defect),

@@ -15,6 +15,8 @@ pub(crate) struct PathFact {
     /// The modification time, which is what cargo compares.
     pub(crate) mtime: Timestamp,
     pub(crate) place: PathPlace,
+    /// The file that it leads to, if that is in the project and not as git checked it out.
+    pub(crate) generated: Option<PathBuf>,
     /// An error is why the state is unknown.
     pub(crate) state: Result<FileState, String>,
 }
@@ -44,7 +46,10 @@ pub(crate) struct UnitFact {
     pub(crate) inputs: Vec<PathBuf>,
     /// The source that its crate begins with.
     pub(crate) crate_root: Option<PathBuf>,
+    /// What changed in the project while it ran.
     pub(crate) written: Vec<PathBuf>,
+    /// What else it may have written there.
+    pub(crate) may_have_written: Vec<PathBuf>,
     /// The newest time in the package when it was built, if cargo compares that.
     pub(crate) newest: Option<Timestamp>,
     /// The dependency whose build began last, and when. With one time for all restored units,
@@ -52,6 +57,13 @@ pub(crate) struct UnitFact {
     pub(crate) newest_dependency: Option<(Timestamp, String)>,
     /// What is wrong with its records or artifacts.
     pub(crate) defect: Option<String>,
+}
+
+impl UnitFact {
+    /// Whether it is the run of a build script that belongs to the project.
+    pub(super) fn may_write_sources(&self) -> bool {
+        self.is_build_script_run && !self.is_downloaded
+    }
 }
 
 /// What the decision about each unit needs to know.
@@ -90,7 +102,8 @@ pub(crate) fn vouch(units: &[UnitFact], facts: &SaveFacts) -> Vec<Verdict> {
     units.iter().map(decide).collect()
 }
 
-/// Inputs that something wrote after the first build began. It may have been any build script.
+/// Inputs that something wrote after the first build began, or removed after the build of the unit
+/// that read them. Any build script may have written them.
 #[derive(Default)]
 struct Generated {
     in_packages: HashMap<usize, PathBuf>,
@@ -100,15 +113,20 @@ struct Generated {
 impl Generated {
     fn find(units: &[UnitFact], facts: &SaveFacts) -> Self {
         let mut found = Self::default();
-        let Some(first_build) = facts.first_build else {
-            return found;
-        };
         let written: HashSet<&PathBuf> = units.iter().flat_map(|unit| &unit.written).collect();
-        for input in units.iter().flat_map(|unit| &unit.inputs) {
+        let inputs = units.iter().flat_map(|unit| {
+            let inputs = unit.inputs.iter();
+            inputs.map(|input| (input, unit.is_build_script_run))
+        });
+        for (input, of_build_script) in inputs {
             let Some(fact) = facts.paths.get(input) else {
                 continue;
             };
-            let is_late = fact.changed.is_some_and(|changed| changed >= first_build);
+            let is_late = match fact.changed {
+                Some(changed) => facts.first_build.is_some_and(|first| changed >= first),
+                // A build script can watch for a file that never existed.
+                None => !of_build_script,
+            };
             // What a build script wrote while it ran counts as its output.
             if !is_late || written.contains(input) {
                 continue;
@@ -151,15 +169,7 @@ fn reason(unit: &UnitFact, facts: &SaveFacts, generated: &Generated) -> Result<(
     for input in &unit.inputs {
         check_input(input, started, facts)?;
     }
-    for written in &unit.written {
-        let state = facts.paths.get(written).map(|fact| fact.state.is_ok());
-        if state != Some(true) {
-            return Err(format!(
-                "{} was written by it and removed",
-                written.display()
-            ));
-        }
-    }
+    check_outputs(unit, facts)?;
     if let Some(newest) = unit.newest {
         let now = unit
             .package
@@ -172,6 +182,24 @@ fn reason(unit: &UnitFact, facts: &SaveFacts, generated: &Generated) -> Result<(
         check_build_script(unit, started, facts, generated)?;
     }
     Ok(())
+}
+
+/// A file that is missing now cannot be compared by a restore.
+fn check_outputs(unit: &UnitFact, facts: &SaveFacts) -> Result<(), String> {
+    let is_known = |path: &&PathBuf| {
+        let fact = facts.paths.get(*path);
+        fact.is_some_and(|fact| fact.state.is_ok())
+    };
+    let written = unit.written.iter().map(|path| (path, "was"));
+    let perhaps = unit.may_have_written.iter();
+    let perhaps = perhaps.map(|path| (path, "was perhaps"));
+    match written.chain(perhaps).find(|(path, _)| !is_known(path)) {
+        None => Ok(()),
+        Some((path, was)) => Err(format!(
+            "{} {was} written by it and removed",
+            path.display()
+        )),
+    }
 }
 
 fn check_input(input: &Path, started: Timestamp, facts: &SaveFacts) -> Result<(), String> {
@@ -206,7 +234,7 @@ fn check_build_script(
     }
     if let Some(input) = generated.around(unit.package) {
         return Err(format!(
-            "{} was written during the job, perhaps by it",
+            "{} was written or removed during the job, perhaps by it",
             input.display()
         ));
     }
@@ -252,6 +280,7 @@ mod tests {
             changed: Some(at(changed)),
             mtime: at(changed),
             place,
+            generated: None,
             state: Ok(FileState {
                 content: ContentId::Bytes(Digest::of(b"text")),
                 size: 4,

@@ -24,6 +24,22 @@ impl Index {
     }
 }
 
+impl IndexEntry {
+    /// Whether a file was changed since git wrote or read it. Unlike [`Index::is_clean`], a change
+    /// in the tick of the clock in which the index was written is not seen.
+    pub fn is_modified(&self, stat: &Stat) -> bool {
+        let has_recorded_times =
+            is_recorded(self.mtime, stat.mtime) && is_recorded(self.ctime, stat.ctime);
+        // Git sets the size to 0 of files that changed in the tick of the index.
+        let has_recorded_size = self.size == 0 || self.size == lower_bits(stat.size);
+        !(self.is_comparable
+            && has_recorded_times
+            && has_recorded_size
+            && self.inode == lower_bits(stat.inode)
+            && has_mode(self.mode, stat))
+    }
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     reason = "git keeps the lower 32 bits"
@@ -43,18 +59,23 @@ fn has_mode(mode: u32, stat: &Stat) -> bool {
 
 /// Whether a time is the recorded one and before the index was written.
 fn is_unchanged(recorded: IndexTime, time: Timestamp, index_written: Timestamp) -> bool {
-    let seconds = lower_bits(time.seconds.cast_unsigned());
-    if recorded.seconds == 0 || recorded.seconds != seconds {
-        return false;
-    }
-    // Some filesystems and programs keep whole seconds.
-    if recorded.nanoseconds == 0 || time.nanoseconds == 0 || index_written.nanoseconds == 0 {
-        let is_same = recorded.nanoseconds == 0
+    let is_before_index =
+        if recorded.nanoseconds == 0 || time.nanoseconds == 0 || index_written.nanoseconds == 0 {
+            time.seconds < index_written.seconds
+        } else {
+            time < index_written
+        };
+    is_recorded(recorded, time) && is_before_index
+}
+
+/// Whether a time is the recorded one, as far as both have nanoseconds: some filesystems and
+/// programs keep whole seconds.
+fn is_recorded(recorded: IndexTime, time: Timestamp) -> bool {
+    recorded.seconds != 0
+        && recorded.seconds == lower_bits(time.seconds.cast_unsigned())
+        && (recorded.nanoseconds == 0
             || time.nanoseconds == 0
-            || recorded.nanoseconds == time.nanoseconds;
-        return is_same && time.seconds < index_written.seconds;
-    }
-    recorded.nanoseconds == time.nanoseconds && time < index_written
+            || recorded.nanoseconds == time.nanoseconds)
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct ListedFile {
     pub path: PathBuf,
     pub stat: Stat,
     pub tracked: bool,
+    /// Whether it is tracked, and is not as git wrote or last read it.
+    pub modified: bool,
     /// The blob of a tracked file that is clean. For a symlink, the blob of its target's name.
     pub blob: Option<BlobId>,
 }

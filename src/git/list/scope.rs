@@ -180,6 +180,10 @@ impl Knowledge<'_> {
         self.entry.is_some()
     }
 
+    pub(super) fn is_modified(&self, stat: &Stat) -> bool {
+        self.entry.is_some_and(|entry| entry.is_modified(stat))
+    }
+
     /// The blob of the file if it is clean and has no filter.
     pub(super) fn blob(&self, stat: &Stat) -> Option<BlobId> {
         let (index, entry) = (self.index?, self.entry?);

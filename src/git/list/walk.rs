@@ -173,6 +173,7 @@ impl<'a> Lister<'a> {
         matches!(stat.kind, FileKind::File | FileKind::Symlink).then(|| ListedFile {
             path: PathBuf::from(OsString::from_vec(path)),
             tracked: known.is_tracked(),
+            modified: known.is_modified(&stat),
             blob: known.blob(&stat),
             stat,
         })

@@ -145,3 +145,131 @@ fn a_package_beside_one_that_generates_files_stays_fresh() {
         assert!(!built.compiled.contains("other script"), "{built:#?}");
     }
 }
+
+/// Copies the input into a module that git ignores, unless the module has these contents already.
+const IF_CHANGED: &str = "let text = std::fs::read_to_string(\"proto/a.proto\").unwrap();\n    \
+    let text = format!(\"pub const G: &str = {:?};\", text.trim());\n    \
+    if std::fs::read_to_string(\"src/generated.rs\").ok().as_ref() != Some(&text) { \
+    std::fs::write(\"src/generated.rs\", text).unwrap(); }";
+const USES_MODULE: &str = "mod generated;\nfn main() { println!(\"{}\", generated::G); }";
+const RELEASE: &[&str] = &["build", "--release"];
+
+/// A package whose build script makes a module that git ignores. With `always`, each run writes it.
+fn with_module(always: bool) -> Files {
+    let script = if always {
+        IF_CHANGED.replace("if ", "if true || ")
+    } else {
+        IF_CHANGED.to_owned()
+    };
+    package(WATCHES_PROTO, &script, USES_MODULE)
+}
+
+#[test]
+fn the_script_runs_again_for_each_profile_although_one_wrote_the_module_last() {
+    for always in [true, false] {
+        for last in [BUILD, RELEASE] {
+            let host = Host::new();
+            let files = host.locked(with_module(always));
+            let job = host.job(&files);
+            job.build(BUILD);
+            job.build(RELEASE);
+            // The programs are compiled again after the module got new times.
+            job.build(BUILD);
+            job.save(&["--move"]);
+            let job = host.job(&files);
+            assert_ne!(job.restore(), Hit::Miss);
+            assert_eq!(job.builds_like_clean(last).output("app"), "A1", "{always}");
+        }
+    }
+}
+
+/// A job whose target directory was lost after its build script had run, so that the script finds
+/// what it wrote and writes nothing. The next checkout has only what is committed.
+fn jobs_after_a_lost_target_directory(files: &Files) {
+    for freshness in ["safe", "cargo"] {
+        let host = Host::new();
+        let repository = host.path("repository");
+        host.commit(&repository, &host.locked(files.clone()));
+        let job = host.clone_job(&repository);
+        job.build(BUILD);
+        std::fs::remove_dir_all(job.path("target")).unwrap();
+        job.build(BUILD);
+        job.save(&["--move", "--freshness", freshness]);
+        let job = host.clone_job(&repository);
+        let hit = host.restore(&job.directory, &["--freshness", freshness]);
+        assert_ne!(hit, Hit::Miss);
+        assert_eq!(
+            job.builds_like_clean(BUILD).output("app"),
+            "A1",
+            "{freshness}"
+        );
+    }
+}
+
+#[test]
+fn a_module_that_a_build_script_found_is_generated_in_the_next_checkout() {
+    jobs_after_a_lost_target_directory(&with_module(false));
+}
+
+#[test]
+fn a_placeholder_that_a_build_script_found_overwritten_is_overwritten_in_the_next_checkout() {
+    let script = STAMP.replace(
+        "std::fs::write(",
+        "if !std::fs::read_to_string(\"src/version.rs\").unwrap().contains(text.trim()) { std::fs::write(",
+    ) + " }";
+    jobs_after_a_lost_target_directory(&with_placeholder(WATCHES_PROTO, &script));
+}
+
+#[test]
+fn a_module_that_the_job_removed_at_its_end_is_generated_in_the_next_job() {
+    for builds_after in [false, true] {
+        let host = Host::new();
+        let files = host.locked(with_module(true));
+        host.first_job(&files, BUILD);
+        let job = host.job(&files);
+        job.restore();
+        job.build(BUILD);
+        if builds_after {
+            job.build(RELEASE);
+        }
+        std::fs::remove_file(job.path("src/generated.rs")).unwrap();
+        job.save(&["--move"]);
+        let job = host.job(&files);
+        job.restore();
+        assert_eq!(job.builds_like_clean(BUILD).output("app"), "A1");
+    }
+}
+
+#[test]
+fn a_changed_source_that_git_checked_out_does_not_run_the_script_again() {
+    let host = Host::new();
+    let files = host.locked(
+        Files::default()
+            .with(".gitignore", "/target")
+            .with_package(".", "app", "")
+            .with("in", "in")
+            .with(
+                "build.rs",
+                "fn main() { println!(\"cargo:rerun-if-changed=in\"); }",
+            )
+            .with("src/main.rs", "fn main() { println!(\"1\"); }"),
+    );
+    let repository = host.path("repository");
+    host.commit(&repository, &files);
+    let job = host.clone_job(&repository);
+    job.build(BUILD);
+    job.save(&["--move", "--freshness", "cargo"]);
+    host.commit(
+        &repository,
+        &files.with("src/main.rs", "fn main() { println!(\"2\"); }"),
+    );
+    let job = host.clone_job(&repository);
+    host.restore(&job.directory, &["--freshness", "cargo"]);
+    let why = host.local_cache(&job.directory, &["cargo", "why"]).stdout;
+    assert!(
+        why.contains("run-build-script-build-script-build: fresh"),
+        "{why}"
+    );
+    assert!(why.contains("bin-app: src/main.rs changed"), "{why}");
+    assert_eq!(job.builds_like_clean(BUILD).output("app"), "2");
+}

@@ -47,6 +47,7 @@ const KNOWN: [Script; 5] = [
 const HIDDEN: [Script; 2] = [ReadsHiddenFile, ReadsOutside];
 const COMMIT: [Script; 2] = [StampsCommit, StampsCommitWatchingNothing];
 
+/// The scripts of every second package write only what differs, as many code generators do.
 const READ: &str = r#"use std::path::Path;
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).map_or("none".to_owned(), |text| text.trim().to_owned())
@@ -59,6 +60,8 @@ fn read_all(path: &str) -> String {
 }
 #[allow(dead_code)]
 fn write(path: impl AsRef<Path>, text: &str) {
+    let leaves_same = std::env::var("CARGO_PKG_NAME").unwrap().ends_with(['0', '2', '4', '6', '8']);
+    if leaves_same && std::fs::read_to_string(&path).is_ok_and(|old| old == text) { return; }
     std::fs::create_dir_all(path.as_ref().parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
 }

@@ -1,0 +1,193 @@
+//! Decides which files of a checkout each build script may have written (pure).
+//!
+//! A file that changed while a build script ran is known to be its output ([`super::written`]). This
+//! does not find a file that another run of the script wrote again later (for another profile, or
+//! with other features), nor one that the script found with the right contents and did not write.
+//! Both are missing in the next checkout, and only a run of the script writes them there. So such a
+//! file counts as an output of each run that may have written it, and the run is fresh only where
+//! the file is as it was:
+//!
+//! - What one run of a package's build script wrote, its other runs may have written.
+//! - What a unit read, and git did not check out, any build script of the package around the file
+//!   may have written; those of all packages, if the file is in none. This is not assumed of a file
+//!   whose writer is known.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::vouch::{PathPlace, SaveFacts, UnitFact};
+
+/// For each unit, what it may have written besides what it is known to have written. Nothing for
+/// units that are no runs of build scripts.
+pub(crate) fn may_have_written(units: &[UnitFact], facts: &SaveFacts) -> Vec<Vec<PathBuf>> {
+    let candidates = Candidates::find(units, facts);
+    units
+        .iter()
+        .map(
+            |unit| match unit.package.filter(|_| unit.may_write_sources()) {
+                Some(package) => candidates.of_run(package, unit),
+                None => Vec::new(),
+            },
+        )
+        .collect()
+}
+
+#[derive(Default)]
+struct Candidates<'u> {
+    of_packages: HashMap<usize, BTreeSet<&'u Path>>,
+    of_all: BTreeSet<&'u Path>,
+}
+
+impl<'u> Candidates<'u> {
+    fn find(units: &'u [UnitFact], facts: &'u SaveFacts) -> Self {
+        let mut found = Self::default();
+        let mut written: HashSet<&Path> = HashSet::new();
+        for run in units.iter().filter(|unit| unit.may_write_sources()) {
+            written.extend(run.written.iter().map(PathBuf::as_path));
+            if let Some(package) = run.package {
+                let paths = run.written.iter().chain(&run.may_have_written);
+                let of_package = found.of_packages.entry(package).or_default();
+                of_package.extend(paths.map(PathBuf::as_path));
+            }
+        }
+        for input in units.iter().flat_map(|unit| &unit.inputs) {
+            let Some((fact, generated)) = facts
+                .paths
+                .get(input)
+                .and_then(|fact| Some((fact, fact.generated.as_deref()?)))
+            else {
+                continue;
+            };
+            if written.contains(generated) {
+                continue;
+            }
+            match fact.place {
+                PathPlace::Package(package) => {
+                    found.of_packages.entry(package).or_default().insert(input);
+                }
+                PathPlace::OutsideOfPackages => {
+                    found.of_all.insert(input);
+                }
+                PathPlace::OutDir | PathPlace::TargetDir => {}
+            }
+        }
+        found
+    }
+
+    fn of_run(&self, package: usize, run: &UnitFact) -> Vec<PathBuf> {
+        let of_package = self.of_packages.get(&package);
+        let all: BTreeSet<&Path> = of_package
+            .into_iter()
+            .flatten()
+            .chain(&self.of_all)
+            .copied()
+            .filter(|path| !run.written.iter().any(|written| written == path))
+            .collect();
+        all.into_iter().map(Path::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vouch::PathFact;
+    use super::*;
+    use crate::fs::Timestamp;
+
+    fn run(package: usize) -> UnitFact {
+        UnitFact {
+            package: Some(package),
+            is_build_script_run: true,
+            ..UnitFact::default()
+        }
+    }
+
+    fn library(package: usize, input: &str) -> UnitFact {
+        UnitFact {
+            package: Some(package),
+            inputs: vec![input.into()],
+            ..UnitFact::default()
+        }
+    }
+
+    /// Facts about paths that git did not check out.
+    fn generated(paths: &[(&str, PathPlace)]) -> SaveFacts {
+        let fact = |place| PathFact {
+            changed: Some(Timestamp::MIN),
+            mtime: Timestamp::MIN,
+            place,
+            generated: None,
+            state: Err("not read".to_owned()),
+        };
+        let paths = paths.iter().map(|(path, place)| {
+            let generated = Some(PathBuf::from(path));
+            (
+                path.into(),
+                PathFact {
+                    generated,
+                    ..fact(*place)
+                },
+            )
+        });
+        SaveFacts {
+            paths: paths.collect(),
+            ..SaveFacts::default()
+        }
+    }
+
+    fn found(units: &[UnitFact], facts: &SaveFacts) -> Vec<Vec<String>> {
+        let names = |paths: Vec<PathBuf>| {
+            paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect()
+        };
+        may_have_written(units, facts)
+            .into_iter()
+            .map(names)
+            .collect()
+    }
+
+    #[test]
+    fn other_runs_of_a_package_may_have_written_what_one_of_them_wrote() {
+        let mut release = run(0);
+        release.written = vec!["/w/a/generated.rs".into()];
+        let mut restored = run(0);
+        restored.may_have_written = vec!["/w/a/earlier.rs".into()];
+        let of_a = ["/w/a/earlier.rs", "/w/a/generated.rs"].map(str::to_owned);
+        assert_eq!(
+            found(&[run(0), release, run(1), restored], &SaveFacts::default()),
+            [&of_a[..], &of_a[..1], &[], &of_a]
+        );
+    }
+
+    #[test]
+    fn what_git_did_not_check_out_was_perhaps_written_by_a_script_of_its_package() {
+        let facts = generated(&[
+            ("/w/a/generated.rs", PathPlace::Package(0)),
+            ("/w/made.txt", PathPlace::OutsideOfPackages),
+            ("/w/target/x", PathPlace::TargetDir),
+        ]);
+        let read = [
+            "/w/a/generated.rs",
+            "/w/made.txt",
+            "/w/target/x",
+            "/w/a/lib.rs",
+        ];
+        let mut units: Vec<_> = read.map(|path| library(1, path)).into();
+        units.extend([run(0), run(1)]);
+        let found = found(&units, &facts);
+        assert!(found[..4].iter().all(Vec::is_empty));
+        assert_eq!(found[4], ["/w/a/generated.rs", "/w/made.txt"]);
+        assert_eq!(found[5], ["/w/made.txt"]);
+    }
+
+    #[test]
+    fn a_file_with_a_known_writer_concerns_no_other_package() {
+        let facts = generated(&[("/w/made.txt", PathPlace::OutsideOfPackages)]);
+        let mut writer = run(0);
+        writer.written = vec!["/w/made.txt".into()];
+        let found = found(&[library(1, "/w/made.txt"), writer, run(1), run(0)], &facts);
+        assert_eq!(found[2], [""; 0]);
+        assert_eq!(found[3], ["/w/made.txt"]);
+    }
+}
