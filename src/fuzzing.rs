@@ -66,9 +66,9 @@ fn manifest(bytes: &[u8]) {
         return;
     };
     let dirs = manifest.tree.dirs().iter().skip(1);
-    let dirs = dirs.map(|dir| (dir.parent, &dir.name));
+    let dirs = dirs.map(|dir| (dir.parent, &*dir.name));
     let leaves = manifest.tree.leaves().iter();
-    let leaves = leaves.map(|leaf| (leaf.parent, &leaf.name));
+    let leaves = leaves.map(|leaf| (leaf.parent, &*leaf.name));
     for (parent, name) in dirs.chain(leaves) {
         assert!(parent == Tree::TOP || is_component(name), "{name:?}");
     }

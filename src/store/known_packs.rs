@@ -16,7 +16,18 @@ use crate::workers;
 
 /// The number of a pack that a save refers to: one in the store, or one that the save is writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PackSlot(usize);
+pub struct PackSlot(u32);
+
+impl PackSlot {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// No store has as many packs as there are slots.
+fn slot_of_last(packs: &[Option<Digest>]) -> PackSlot {
+    PackSlot(u32::try_from(packs.len() - 1).unwrap_or(u32::MAX))
+}
 
 /// A content that is in a pack of the store, or in one that the save is writing.
 #[derive(Clone, Copy)]
@@ -26,7 +37,7 @@ pub(super) struct KnownContent {
         not(feature = "remote"),
         expect(dead_code, reason = "only a pull compares it")
     )]
-    pub(super) length: u64,
+    pub(super) length: u32,
 }
 
 /// Digest and length of each content of a pack.
@@ -90,7 +101,7 @@ impl KnownPacks {
             self.unopened.insert(slot);
         }
         for (content, length) in contents {
-            self.insert(*content, slot, u64::from(*length));
+            self.insert(*content, slot, *length as usize);
         }
     }
 
@@ -99,19 +110,19 @@ impl KnownPacks {
         let packs = &mut self.packs;
         *self.slots.entry(*id).or_insert_with(|| {
             packs.push(Some(*id));
-            PackSlot(packs.len() - 1)
+            slot_of_last(packs)
         })
     }
 
     /// The slot of a pack that is being written.
     pub(super) fn new_slot(&mut self) -> PackSlot {
         self.packs.push(None);
-        PackSlot(self.packs.len() - 1)
+        slot_of_last(&self.packs)
     }
 
     /// The pack at a slot has been written.
     pub(super) fn set_written(&mut self, slot: PackSlot, id: Digest) {
-        self.packs[slot.0] = Some(id);
+        self.packs[slot.index()] = Some(id);
     }
 
     /// A content in a pack. None if no intact pack is known to contain it.
@@ -133,11 +144,23 @@ impl KnownPacks {
     }
 
     fn is_intact(&self, store: &Store, slot: PackSlot) -> Result<bool> {
-        let unread = self.packs[slot.0].iter().copied().collect();
+        let unread = self.packs[slot.index()].iter().copied().collect();
         Ok(!read_contents(store, unread)?.is_empty())
     }
 
-    pub(super) fn insert(&mut self, content: Digest, slot: PackSlot, length: u64) -> KnownContent {
+    /// Makes room for so many new contents.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.contents.reserve(count);
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        content: Digest,
+        slot: PackSlot,
+        length: usize,
+    ) -> KnownContent {
+        // No content of a pack is longer than `LARGEST_CONTENT`.
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
         let known = KnownContent { slot, length };
         self.contents.insert(content, known);
         known
@@ -153,7 +176,7 @@ pub(super) struct WrittenPacks(Vec<Option<Digest>>);
 
 impl WrittenPacks {
     pub(super) fn get(&self, slot: PackSlot) -> Option<Digest> {
-        self.0[slot.0]
+        self.0[slot.index()]
     }
 }
 

@@ -1,6 +1,7 @@
 //! Finding the contents of files, in an order that is fast to read.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,8 +22,17 @@ const GAP: u64 = 32 << 10;
 /// A content in one of the opened packs.
 #[derive(Clone, Copy)]
 struct PackedContent {
-    pack: usize,
+    /// How many packs were opened when this one had been. Not zero, so that an `Option` takes no
+    /// more memory: there is one for each file.
+    packs: NonZeroU32,
     offset: u64,
+}
+
+impl PackedContent {
+    /// The number of the pack among those that were opened.
+    fn pack(self) -> u32 {
+        self.packs.get() - 1
+    }
 }
 
 /// A file whose content is in a pack.
@@ -94,10 +104,11 @@ impl Store {
                     format!("it does not hold the contents {}", file.digest),
                 )
             })?;
-            located.push((found.pack, found.offset, file.length, file.leaf));
+            located.push((found.pack(), found.offset, file.length, file.leaf));
         }
+        let packs = contents.into_packs();
         located.sort_unstable();
-        batches.extend(join(&located, &contents.packs));
+        batches.extend(join(&located, &packs));
         Ok(())
     }
 }
@@ -130,6 +141,10 @@ impl<'s> ContentIndex<'s> {
         Ok(contents)
     }
 
+    fn into_packs(self) -> Vec<Arc<Path>> {
+        self.packs
+    }
+
     fn find(&self, file: &PackedFile) -> Option<PackedContent> {
         let found = self.found.get(&file.digest).copied().flatten();
         found.filter(|_| file.length <= LARGEST_CONTENT)
@@ -155,12 +170,16 @@ impl<'s> ContentIndex<'s> {
     }
 
     fn add_contents(&mut self, path: Arc<Path>, index: &PackIndex) {
-        let pack = self.packs.len();
         self.packs.push(path);
+        let packs = u32::try_from(self.packs.len())
+            .ok()
+            .and_then(NonZeroU32::new);
+        // No manifest names as many packs.
+        let Some(packs) = packs else { return };
         for record in &index.records {
             if let Some(found) = self.found.get_mut(&record.digest) {
                 found.get_or_insert(PackedContent {
-                    pack,
+                    packs,
                     offset: record.offset,
                 });
             }
@@ -169,7 +188,7 @@ impl<'s> ContentIndex<'s> {
 }
 
 /// Joins contents that are close to each other into batches.
-fn join(located: &[(usize, u64, u64, LeafId)], packs: &[Arc<Path>]) -> Vec<Batch> {
+fn join(located: &[(u32, u64, u64, LeafId)], packs: &[Arc<Path>]) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut pack_of_last = None;
     for &(pack, offset, length, leaf) in located {
@@ -194,7 +213,7 @@ fn join(located: &[(usize, u64, u64, LeafId)], packs: &[Arc<Path>]) -> Vec<Batch
                     length,
                 }];
                 batches.push(Batch {
-                    path: Arc::clone(&packs[pack]),
+                    path: Arc::clone(&packs[pack as usize]),
                     offset,
                     length,
                     items,

@@ -53,9 +53,14 @@ impl<'s> ContentWriter<'s> {
         })
     }
 
-    /// Finds out what the packs in the store hold, so that it is not stored again.
-    pub(crate) fn find_existing_packs(&self) -> Result<()> {
-        workers::lock(&self.known).add_all(self.store, self.lock, &self.suspects)
+    /// Finds out what the packs in the store hold, so that it is not stored again. At most `new`
+    /// contents will be added to it.
+    pub(crate) fn find_existing_packs(&self, new: usize) -> Result<()> {
+        let mut known = workers::lock(&self.known);
+        known.add_all(self.store, self.lock, &self.suspects)?;
+        // While it grows, a table needs the memory of the old one too.
+        known.reserve(new);
+        Ok(())
     }
 
     /// The slot of a pack in the store; none if a new entry must not refer to it.
@@ -88,7 +93,7 @@ impl<'s> ContentWriter<'s> {
                 let found = known.find(self.store, &content.0)?;
                 let known = found.unwrap_or_else(|| {
                     new.push(*content);
-                    known.insert(content.0, slot, content.1.len() as u64)
+                    known.insert(content.0, slot, content.1.len())
                 });
                 slots.push(known.slot);
             }

@@ -55,8 +55,11 @@ impl Store {
 
     /// None if the first root does not exist.
     fn stamp_path(&self, id: &Digest, tree: &Tree, roots: &Roots) -> Result<Option<PathBuf>> {
-        let dir = tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name).next();
-        let leaf = tree.leaves_in(Tree::TOP).map(|(_, leaf)| &leaf.name).next();
+        let dir = tree.dirs_in(Tree::TOP).map(|(_, dir)| &*dir.name).next();
+        let leaf = tree
+            .leaves_in(Tree::TOP)
+            .map(|(_, leaf)| &*leaf.name)
+            .next();
         let Some(first) = dir.or(leaf) else {
             return Ok(None);
         };

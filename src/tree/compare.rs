@@ -4,7 +4,6 @@ use super::manifest::Manifest;
 use super::model::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
 use super::scan::Scan;
 use super::stamp::Stamp;
-use crate::fs::Stat;
 
 /// The known contents of a scan's files: those that did not change since they matched the manifest.
 /// One item for each leaf of the scan.
@@ -100,14 +99,11 @@ pub(crate) fn match_dirs(tree: &Tree, other: &Tree) -> Vec<Option<DirId>> {
     matched
 }
 
-/// For each leaf of `tree`, the `stat` of the leaf with the same path in a scan.
-pub(crate) fn matched_stats<'s>(tree: &Tree, scan: &'s Scan) -> Vec<Option<&'s Stat>> {
-    let matched = match_dirs(tree, &scan.tree);
-    let leaves = tree.leaves().iter().map(|leaf| {
-        let found = scan
-            .tree
-            .find_leaf(matched[leaf.parent.index()]?, &leaf.name)?;
-        Some(&scan.stats[found.index()])
-    });
-    leaves.collect()
+/// For each leaf of `tree`, the leaf of `other` with the same path.
+pub(crate) fn match_leaves(tree: &Tree, other: &Tree) -> Vec<Option<LeafId>> {
+    let matched = match_dirs(tree, other);
+    let leaves = tree.leaves().iter();
+    leaves
+        .map(|leaf| other.find_leaf(matched[leaf.parent.index()]?, &leaf.name))
+        .collect()
 }

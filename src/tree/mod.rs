@@ -16,7 +16,9 @@ pub mod compare;
 mod cursor;
 pub mod manifest;
 mod model;
+mod name;
 pub mod plan;
+mod rare_list;
 mod reader;
 mod roots;
 pub mod scan;
@@ -25,5 +27,7 @@ pub(crate) mod stamp;
 pub use model::{
     Content, ContentLocation, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree,
 };
+pub use name::LeafName;
+pub use rare_list::RareList;
 pub use reader::{DataRuns, ReadOutcome, TreeReader};
 pub use roots::{RootPlace, Roots};

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::name::LeafName;
+use super::rare_list::RareList;
 use crate::digest::Digest;
 use crate::fs::xattrs::Attribute;
 use crate::fs::{Extent, Timestamp};
@@ -66,14 +68,14 @@ pub struct Directory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// One path component; for a root, the name that the caller gave it.
-    pub name: Box<[u8]>,
+    pub name: LeafName,
     pub parent: DirId,
     /// The twelve permission bits; meaningless for symlinks and hard links.
     pub mode: u32,
     /// Has no meaning for hard links.
     pub mtime: Timestamp,
     /// Extended attributes, sorted by name.
-    pub attributes: Box<[Attribute]>,
+    pub attributes: RareList<Attribute>,
     pub kind: LeafKind,
 }
 
@@ -92,7 +94,7 @@ pub struct FileData {
     /// Length in bytes, including holes.
     pub size: u64,
     /// The data of a file with holes; empty for a file without holes.
-    pub extents: Box<[Extent]>,
+    pub extents: RareList<Extent>,
     /// The data without the holes. None in a scan, and for files without data.
     pub content: Option<Content>,
 }

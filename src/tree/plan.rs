@@ -14,7 +14,6 @@ use super::manifest::Manifest;
 use super::model::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree};
 use super::scan::{ExtraneousName, Scan};
 use super::stamp::Stamp;
-use crate::fs::Stat;
 
 /// What to do with names that the manifest does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +168,7 @@ struct Planner<'a> {
     /// How many names each file of the manifest has.
     links: Vec<u32>,
     /// How many names in the tree the files on disk have that have several.
-    names_on_disk: HashMap<(u64, u64), u64>,
+    names_on_disk: HashMap<(u64, u64), u32>,
     plan: Plan,
 }
 
@@ -321,7 +320,8 @@ impl Planner<'_> {
 
     /// Whether this user may open a leaf and set its mode and time, which only its owner may.
     fn may_set_metadata(&self, present: LeafId) -> bool {
-        let Stat { mode, uid, .. } = self.present.stats[present.index()];
+        let uid = self.present.stats[present.index()].uid;
+        let mode = self.present.tree[first_name(&self.present.tree, present)].mode;
         self.present.uid == 0 || (uid == self.present.uid && mode & 0o400 != 0)
     }
 
@@ -330,8 +330,7 @@ impl Planner<'_> {
     fn has_its_links(&self, id: LeafId, present: LeafId) -> bool {
         let stat = &self.present.stats[present.index()];
         let in_tree = self.names_on_disk.get(&(stat.device, stat.inode));
-        stat.links == u64::from(self.links[id.index()])
-            && (stat.links == 1 || in_tree == Some(&stat.links))
+        stat.links == self.links[id.index()] && (stat.links == 1 || in_tree == Some(&stat.links))
     }
 
     /// A hard link is up to date if it has the inode of the file's first name, and that one stays.
@@ -369,7 +368,7 @@ fn has_data(kind: &LeafKind) -> bool {
     )
 }
 
-fn names_on_disk(present: &Scan) -> HashMap<(u64, u64), u64> {
+fn names_on_disk(present: &Scan) -> HashMap<(u64, u64), u32> {
     let mut names = HashMap::new();
     for stat in present.stats.iter().filter(|stat| stat.links > 1) {
         *names.entry((stat.device, stat.inode)).or_default() += 1;

@@ -10,7 +10,7 @@ use crate::fs::{Stat, Timestamp, files};
 use crate::ops::restore::root_lock::RootLock;
 use crate::ops::restore::roots;
 use crate::store::{Entry, Store};
-use crate::tree::compare::{match_dirs, matched_stats};
+use crate::tree::compare::{match_dirs, match_leaves};
 use crate::tree::manifest::Manifest;
 use crate::tree::plan::{DirTask, Extraneous, Plan, plan};
 use crate::tree::scan::{Scan, ScanOptions, scan};
@@ -76,6 +76,9 @@ impl RootComparison {
         states: Vec<(LeafId, InodeState)>,
         restamped: Option<Timestamp>,
     ) {
+        if states.is_empty() && restamped.is_none() && self.is_stamp_complete(restored.manifest) {
+            return;
+        }
         let Ok(stamp) = self.new_stamp(restored, states, restamped) else {
             return;
         };
@@ -119,10 +122,27 @@ impl RootComparison {
                 ..ScanOptions::default()
             };
             let now = scan(roots, &options)?;
-            let stats = matched_stats(&manifest.tree, &now);
-            stamp.follow_restamp(manifest, restamped, |leaf| stats[leaf.index()]);
+            let matched = match_leaves(&manifest.tree, &now.tree);
+            stamp.follow_restamp(manifest, restamped, |leaf| {
+                let found = matched[leaf.index()]?;
+                let stat = &now.stats[found.index()];
+                Some((stat.into(), stat.size, now.tree[found].mtime))
+            });
         }
         Ok(stamp)
+    }
+
+    /// Whether the stamp already says all that this restore found without writing or reading files.
+    fn is_stamp_complete(&self, manifest: &Manifest) -> bool {
+        let is_known = |(dir, found): (DirId, &Stat)| {
+            let state = InodeState::before(self.present.started, found);
+            state.is_none() || self.stamp.dir(dir) == state
+        };
+        let adds_none = || {
+            let mut dirs = self.untouched_dirs(&manifest.tree).into_iter();
+            dirs.all(is_known)
+        };
+        self.stamp.restamped.is_none() && (!self.leaves_nothing_extraneous || adds_none())
     }
 
     /// The directories that the plan leaves as they are, with their `stat`.

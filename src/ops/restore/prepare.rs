@@ -68,7 +68,9 @@ fn prepare_copy(
 /// A place below a directory for each root. Names of roots are no names of files.
 fn roots_in(dir: &Path, tree: &Tree) -> Roots {
     let dirs = tree.dirs_in(Tree::TOP).map(|(_, root)| root.name.clone());
-    let leaves = tree.leaves_in(Tree::TOP).map(|(_, root)| root.name.clone());
+    let leaves = tree
+        .leaves_in(Tree::TOP)
+        .map(|(_, root)| Box::from(&*root.name));
     let places = dirs.chain(leaves).enumerate();
     Roots::new(places.map(|(number, name)| (name, dir.join(number.to_string()))))
 }

@@ -20,7 +20,7 @@ pub(super) fn destinations(
         roots.push((dir.name.clone(), destination(&dir.name)?));
     }
     for (_, leaf) in tree.leaves_in(Tree::TOP) {
-        roots.push((leaf.name.clone(), destination(&leaf.name)?.path.into()));
+        roots.push(((*leaf.name).into(), destination(&leaf.name)?.path.into()));
     }
     let mut paths: Vec<&PathBuf> = roots.iter().map(|(_, root)| &root.real).collect();
     paths.sort_unstable();

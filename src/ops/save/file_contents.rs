@@ -13,13 +13,17 @@ use crate::ops::save::worker::{StoreTask, StoreWorker, StoredContent, StoredFile
 use crate::store::save::{ContentWriter, PackSlot};
 use crate::tree::compare::unchanged_contents;
 use crate::tree::manifest::Manifest;
-use crate::tree::scan::{Scan, SkippedPath};
+use crate::tree::scan::{LeafStat, Scan, SkippedPath};
 use crate::tree::stamp::{InodeState, Stamp};
-use crate::tree::{Content, ContentLocation, FileData, LeafId, LeafKind, ReadOutcome, Roots};
+use crate::tree::{Content, ContentLocation, FileData, Leaf, LeafId, LeafKind, ReadOutcome, Roots};
 use crate::workers;
 
 #[derive(Default)]
-pub(super) struct FileContents {
+pub(super) struct FileContents<'p> {
+    /// For each leaf of the scan, its contents in the parent, if these are reused.
+    reused: Vec<Option<&'p FileData>>,
+    /// The slots of the parent's packs.
+    parent_packs: Vec<Option<PackSlot>>,
     stored: Vec<StoredFile>,
     to_store: Vec<LeafId>,
     vanished: HashSet<LeafId>,
@@ -28,50 +32,53 @@ pub(super) struct FileContents {
     pub(super) reused_bytes: u64,
 }
 
-impl FileContents {
+impl<'p> FileContents<'p> {
     /// Reuses what did not change since the parent was saved and is still in the store. All other
     /// files have to be stored.
     pub(super) fn new(
         scan: &Scan,
-        parent: Option<&Parent>,
+        parent: Option<&'p Parent>,
         writer: &ContentWriter<'_>,
     ) -> Result<Self> {
         let mut contents = Self::default();
-        let mut packs = Vec::new();
-        let mut unchanged_files = Vec::new();
         if let Some(parent) = parent {
             for pack in &parent.manifest.packs {
-                packs.push(writer.existing_pack(pack)?);
+                contents.parent_packs.push(writer.existing_pack(pack)?);
             }
-            unchanged_files = unchanged_contents(scan, &parent.manifest, &parent.stamp);
+            contents.reused = unchanged_contents(scan, &parent.manifest, &parent.stamp);
         }
         for leaf in scan.tree.leaf_ids_depth_first() {
             let LeafKind::File(file) = &scan.tree[leaf].kind else {
                 continue;
             };
-            let known = unchanged_files.get(leaf.index()).copied().flatten();
-            let content = match known {
-                _ if file.size == 0 => Some(StoredContent::Empty),
-                Some(known) => still_stored(known, &packs, writer),
-                None => None,
-            };
-            let Some(content) = content else {
-                contents.to_store.push(leaf);
-                continue;
-            };
-            if known.is_some() {
+            let known = contents.reused.get(leaf.index()).copied().flatten();
+            if known.is_some_and(|known| contents.is_still_stored(known, writer)) {
                 contents.reused_files += 1;
                 contents.reused_bytes += file.size;
+            } else if file.size > 0 {
+                contents.to_store.push(leaf);
+                if let Some(reused) = contents.reused.get_mut(leaf.index()) {
+                    *reused = None;
+                }
             }
-            contents.stored.push(StoredFile {
-                leaf,
-                state: None,
-                size: file.size,
-                extents: known.map(|known| known.extents.clone()).unwrap_or_default(),
-                content,
-            });
         }
         Ok(contents)
+    }
+
+    /// Whether an unchanged file's contents are still in the store.
+    fn is_still_stored(&self, known: &FileData, writer: &ContentWriter<'_>) -> bool {
+        match known.content {
+            // The file has no data.
+            None => true,
+            Some(Content {
+                digest,
+                location: ContentLocation::Blob,
+            }) => writer.has_blob(&digest, known.data_len()),
+            Some(Content {
+                location: ContentLocation::Pack(pack),
+                ..
+            }) => self.parent_packs[pack as usize].is_some(),
+        }
     }
 
     /// Reads and stores the files that are new or changed, in parallel.
@@ -91,7 +98,7 @@ impl FileContents {
             .map(|leaf| scan.stats[leaf.index()].size);
         monitor.begin(Stage::Storing, sizes.sum());
         if tasks.iter().any(|task| matches!(task, StoreTask::Small(_))) {
-            writer.find_existing_packs()?;
+            writer.find_existing_packs(self.to_store.len())?;
         }
         let results = Mutex::new(std::mem::take(self));
         let worker = || StoreWorker::new(scan, request.roots, writer);
@@ -113,10 +120,13 @@ impl FileContents {
 
     fn add(&mut self, leaf: LeafId, file: ReadOutcome<StoredFile>, scan: &Scan, roots: &Roots) {
         match file {
-            ReadOutcome::Done(state, file) => self.stored.push(StoredFile {
-                state: Some(state),
-                ..file
-            }),
+            ReadOutcome::Done(state, file) => {
+                let is_as_scanned = scan.has_state(leaf, &state);
+                self.stored.push(StoredFile {
+                    state: (!is_as_scanned).then(|| Box::new(state)),
+                    ..file
+                });
+            }
             ReadOutcome::Vanished => {
                 self.vanished.insert(leaf);
             }
@@ -144,8 +154,26 @@ impl FileContents {
             stats,
             ..
         } = scan;
-        let mut states = vec![None; stats.len()];
         let mut packs = PackNumbers::default();
+        let mut number_of = |slot| -> Result<u32> { Ok(packs.number_of(pack_of(slot)?)) };
+        let state = |(leaf, stat): (&Leaf, &LeafStat)| match leaf.kind {
+            LeafKind::File(_) => InodeState::before(started, stat),
+            LeafKind::Symlink(_) | LeafKind::HardLink(_) => None,
+        };
+        let mut states: Vec<_> = tree.leaves().iter().zip(&stats).map(state).collect();
+        drop(stats);
+        for (leaf, known) in (0..).map(LeafId).zip(self.reused) {
+            let Some(known) = known else { continue };
+            let mut data = known.clone();
+            if let Some(Content { location, .. }) = &mut data.content
+                && let ContentLocation::Pack(pack) = location
+                && let Some(slot) = self.parent_packs[*pack as usize]
+            {
+                *pack = number_of(slot)?;
+            }
+            let (mode, mtime) = (tree[leaf].mode, tree[leaf].mtime);
+            tree.set_file(leaf, mode, mtime, data);
+        }
         for file in self.stored {
             let content = match file.content {
                 StoredContent::Empty => None,
@@ -155,57 +183,42 @@ impl FileContents {
                 }),
                 StoredContent::Packed(digest, slot) => Some(Content {
                     digest,
-                    location: ContentLocation::Pack(packs.number_of(pack_of(slot)?)),
+                    location: ContentLocation::Pack(number_of(slot)?),
                 }),
             };
-            let stat = file.state.as_ref().unwrap_or(&stats[file.leaf.index()]);
-            states[file.leaf.index()] = InodeState::before(started, stat);
-            let (mode, modified) = match file.state {
+            let scanned = &tree[file.leaf];
+            let (mode, mtime) = match &file.state {
                 // The scan has the time that the file had before the restore.
-                Some(state) if Some(state.mtime) == restamped => {
-                    (state.mode, tree[file.leaf].mtime)
-                }
+                Some(state) if Some(state.mtime) == restamped => (state.mode, scanned.mtime),
                 Some(state) => (state.mode, state.mtime),
-                None => (tree[file.leaf].mode, tree[file.leaf].mtime),
+                None => (scanned.mode, scanned.mtime),
             };
+            if let Some(state) = file.state {
+                states[file.leaf.index()] = InodeState::before(started, &*state);
+            }
             let data = FileData {
                 size: file.size,
                 extents: file.extents,
                 content,
             };
-            tree.set_file(file.leaf, mode, modified, data);
+            tree.set_file(file.leaf, mode, mtime, data);
         }
-        let (tree, remaining) = tree.without_leaves(&self.vanished);
-        let mut stamp = Stamp::for_tree(&tree);
+        if !self.vanished.is_empty() {
+            let remaining;
+            (tree, remaining) = tree.without_leaves(&self.vanished);
+            states = remaining
+                .into_iter()
+                .map(|former| states[former.index()])
+                .collect();
+        }
+        let mut stamp = Stamp::of_leaves(&tree, states);
         stamp.restamped = restamped;
-        for (id, former) in tree.leaf_ids().zip(remaining) {
-            stamp.set_leaf(id, states[former.index()]);
-        }
         let manifest = Manifest {
             scanned_at: started,
             packs: packs.ids,
             tree,
         };
         Ok((manifest, stamp))
-    }
-}
-
-/// Where an unchanged file's contents are in the store; `None` if they are no longer there.
-fn still_stored(
-    known: &FileData,
-    packs: &[Option<PackSlot>],
-    writer: &ContentWriter<'_>,
-) -> Option<StoredContent> {
-    let Some(Content { digest, location }) = known.content else {
-        return Some(StoredContent::Empty);
-    };
-    match location {
-        ContentLocation::Pack(pack) => {
-            packs[pack as usize].map(|slot| StoredContent::Packed(digest, slot))
-        }
-        ContentLocation::Blob => writer
-            .has_blob(&digest, known.data_len())
-            .then_some(StoredContent::Blob(digest)),
     }
 }
 

@@ -197,7 +197,7 @@ fn excess(scan: &Scan, max_bytes: Option<u64>) -> Option<Excess> {
     let leaves = scan.tree.leaves().iter().zip(&scan.stats);
     let files = leaves.filter(|(leaf, _)| matches!(leaf.kind, LeafKind::File(_)));
     // Holes are not stored, and small files are stored without the rest of their last block.
-    let bytes = files.map(|(_, stat)| stat.size.min(stat.allocated)).sum();
+    let bytes = files.map(|(_, stat)| stat.size.min(stat.allocated())).sum();
     (bytes > max_bytes).then_some(Excess { bytes, max_bytes })
 }
 

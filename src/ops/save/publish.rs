@@ -112,7 +112,11 @@ impl BytesOnDisk {
     pub(super) fn of(scan: &Scan) -> Self {
         // A file with several links is listed once for each of them.
         let stats = scan.stats.iter();
-        Self(stats.map(|stat| stat.allocated / stat.links.max(1)).sum())
+        Self(
+            stats
+                .map(|stat| stat.allocated() / u64::from(stat.links.max(1)))
+                .sum(),
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use crate::fs::{Extent, Stat};
 use crate::store::pack::LARGEST_CONTENT;
 use crate::store::save::{ContentWriter, PackSlot};
 use crate::tree::scan::Scan;
-use crate::tree::{DataRuns, LeafId, ReadOutcome, Roots, TreeReader};
+use crate::tree::{DataRuns, LeafId, RareList, ReadOutcome, Roots, TreeReader};
 
 /// Bytes of small files that are read and put into a pack at once.
 const CHUNK: u64 = 2 << 20;
@@ -18,10 +18,10 @@ const CHUNK: u64 = 2 << 20;
 /// A file whose contents are in the store.
 pub(super) struct StoredFile {
     pub(super) leaf: LeafId,
-    /// The state in which it was read; `None` for a file that was not read again.
-    pub(super) state: Option<Stat>,
+    /// The state in which it was read, if that is not the one in which it was scanned.
+    pub(super) state: Option<Box<Stat>>,
     pub(super) size: u64,
-    pub(super) extents: Box<[Extent]>,
+    pub(super) extents: RareList<Extent>,
     pub(super) content: StoredContent,
 }
 
@@ -109,7 +109,7 @@ impl<'a> StoreWorker<'a> {
                 leaf,
                 state: None,
                 size: stat.size,
-                extents,
+                extents: extents.into(),
                 content,
             })
         })
@@ -176,7 +176,7 @@ impl<'a> StoreWorker<'a> {
                 leaf,
                 state: None,
                 size: stat.size,
-                extents,
+                extents: extents.into(),
                 content,
             })
         })

@@ -78,7 +78,7 @@ pub(crate) fn pull(request: PullRequest<'_>) -> RemoteResult<PullStats> {
     }
     let remote = read_manifest(&request)?;
     let writer = ContentWriter::begin(store, lock)?;
-    writer.find_existing_packs()?;
+    writer.find_existing_packs(0)?;
     let (slots, mut stats) = fetch_contents(&request, &remote, &writer)?;
     let located = locate(remote.manifest, &writer, &slots)?;
     let finished = writer.finish()?;

@@ -28,7 +28,11 @@ impl ContentWriter<'_> {
         let known = workers::lock(&self.known).find(self.store, digest);
         // What can't be read now is copied again.
         let known = known.unwrap_or(None);
-        Some(known.filter(|content| content.length == length)?.slot)
+        Some(
+            known
+                .filter(|content| u64::from(content.length) == length)?
+                .slot,
+        )
     }
 }
 

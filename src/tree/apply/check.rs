@@ -44,7 +44,7 @@ fn correct_metadata(applier: &Applier<'_>, leaf: LeafId, file: &File, stat: &Sta
     let path = || applier.leaf_path(leaf);
     let wanted = &applier.tree[leaf];
     let attributes = xattrs::read_open(file).context("read the attributes of", path)?;
-    if (stat.mode, stat.mtime) == (wanted.mode, wanted.mtime) && attributes == wanted.attributes {
+    if (stat.mode, stat.mtime) == (wanted.mode, wanted.mtime) && *attributes == *wanted.attributes {
         applier.keep_state(leaf, InodeState::before(applier.started, stat));
         return Ok(true);
     }
@@ -66,7 +66,7 @@ fn has_contents(
 ) -> io::Result<bool> {
     // Size and holes first: comparing them reads no data.
     let DataRuns { data, extents } = DataRuns::of(file, stat)?;
-    if stat.size != wanted.size || extents != wanted.extents {
+    if stat.size != wanted.size || *extents != *wanted.extents {
         return Ok(false);
     }
     // Without a digest the file is empty or one hole.

@@ -120,7 +120,7 @@ fn write_data(file: &mut File, data: &FileData, bytes: &[u8]) -> io::Result<()> 
         return file.write_all(bytes);
     }
     let mut rest = bytes;
-    for extent in &data.extents {
+    for extent in data.extents.iter() {
         let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
         let (part, after) = rest
             .split_at_checked(length)

@@ -123,9 +123,9 @@ fn for_each_leaf<'j, 'a>(
 }
 
 fn create_parents_of_roots(applier: &Applier<'_>) -> Result<()> {
-    let dirs = applier.tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name);
+    let dirs = applier.tree.dirs_in(Tree::TOP).map(|(_, dir)| &*dir.name);
     let leaves = applier.tree.leaves_in(Tree::TOP);
-    for root in dirs.chain(leaves.map(|(_, leaf)| &leaf.name)) {
+    for root in dirs.chain(leaves.map(|(_, leaf)| &*leaf.name)) {
         if let Some(parent) = applier.roots.get(root)?.real.parent() {
             files::create_dir_all(parent)?;
         }

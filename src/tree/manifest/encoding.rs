@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::contents::{Manifest, References};
-use super::wire::WireBody;
+use super::wire::{DecodedLeaves, WireBody, WireDir};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
@@ -25,32 +25,40 @@ impl Manifest {
     ) -> Result<(Vec<u8>, Digest)> {
         let encoding_error =
             |error| Error::defect(format!("the manifest cannot be encoded: {error}"));
-        let references = postcard::to_stdvec(references).map_err(encoding_error)?;
-        let body = postcard::to_stdvec(&WireBody::from(self)).map_err(encoding_error)?;
-        Self::seal(magic, &references, &body)
+        let bytes = postcard::to_extend(references, vec![0; HEADER]).map_err(encoding_error)?;
+        let references_len = bytes.len() - HEADER;
+        let bytes = postcard::to_extend(&WireBody::from(self), bytes).map_err(encoding_error)?;
+        Self::seal(magic, bytes, references_len)
     }
 
-    /// Puts the header with the digests before the references and the tree.
-    fn seal(magic: [u8; 8], references: &[u8], body: &[u8]) -> Result<(Vec<u8>, Digest)> {
-        let references_len = u32::try_from(references.len())
+    /// Writes the header into its place before the references and the tree.
+    fn seal(
+        magic: [u8; 8],
+        mut bytes: Vec<u8>,
+        references_len: usize,
+    ) -> Result<(Vec<u8>, Digest)> {
+        let (references, body) = bytes[HEADER..].split_at(references_len);
+        let references_len = u32::try_from(references_len)
             .map_err(|_| Error::defect("the manifest cannot be encoded: too many contents"))?;
-        let mut bytes = Vec::with_capacity(HEADER + references.len() + body.len());
-        bytes.extend_from_slice(&magic);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&references_len.to_le_bytes());
-        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(Digest::of(references).as_bytes());
-        bytes.extend_from_slice(Digest::of(body).as_bytes());
-        let id = Digest::of(&bytes);
-        bytes.extend_from_slice(references);
-        bytes.extend_from_slice(body);
-        Ok((bytes, id))
+        let mut header = Vec::with_capacity(HEADER);
+        header.extend_from_slice(&magic);
+        header.extend_from_slice(&VERSION.to_le_bytes());
+        header.extend_from_slice(&references_len.to_le_bytes());
+        header.extend_from_slice(&(body.len() as u64).to_le_bytes());
+        header.extend_from_slice(Digest::of(references).as_bytes());
+        header.extend_from_slice(Digest::of(body).as_bytes());
+        bytes[..HEADER].copy_from_slice(&header);
+        Ok((bytes, Digest::of(&header)))
     }
 
     /// A manifest with the right digests of any references and any tree.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn forge(references: &[u8], body: &[u8]) -> Result<(Vec<u8>, Digest)> {
-        Self::seal(MAGIC, references, body)
+        Self::seal(
+            MAGIC,
+            [&[0; HEADER], references, body].concat(),
+            references.len(),
+        )
     }
 
     /// How many bytes a manifest has, given the first [`References::PREFIX`] bytes.
@@ -73,7 +81,7 @@ impl Manifest {
         let header = Header::decode(magic, bytes, id, path)?;
         header.references(bytes, path)?;
         let body = header.body(bytes, path)?;
-        let wire: WireBody<'_> = postcard::from_bytes(body)
+        let wire: WireBody<Vec<WireDir<'_>>, DecodedLeaves> = postcard::from_bytes(body)
             .map_err(|error| Error::damaged(path, format!("its tree cannot be read ({error})")))?;
         wire.into_manifest()
             .map_err(|reason| Error::damaged(path, reason))

@@ -1,10 +1,11 @@
 //! Validates what a manifest claims, because somebody may have forged it.
 
 use crate::fs::{Extent, Timestamp};
-use crate::tree::model::{DirId, Leaf, LeafKind, Tree};
+use crate::tree::model::{ContentLocation, DirId, FileData, Leaf, LeafKind, Tree};
 
 /// Sets the parents of all directories and leaves, and validates names and hard links.
-pub(super) fn validate_tree(tree: &mut Tree) -> Result<(), String> {
+pub(super) fn validate_tree(tree: &mut Tree, pack_count: usize) -> Result<(), String> {
+    validate_packs(tree, pack_count)?;
     set_parents(tree)?;
     for id in (0..).map(DirId).take(tree.dirs.len()) {
         validate_names(tree, id)?;
@@ -49,6 +50,18 @@ fn set_parents(tree: &mut Tree) -> Result<(), String> {
         }
         for leaf in leaves {
             tree.leaves[leaf as usize].parent = parent;
+        }
+    }
+    Ok(())
+}
+
+fn validate_packs(tree: &Tree, pack_count: usize) -> Result<(), String> {
+    for (id, leaf) in tree.leaves.iter().enumerate() {
+        if let LeafKind::File(FileData { content, .. }) = &leaf.kind
+            && let Some(ContentLocation::Pack(pack)) = content.map(|content| content.location)
+            && pack as usize >= pack_count
+        {
+            return Err(format!("leaf {id} lies in pack {pack} of {pack_count}"));
         }
     }
     Ok(())

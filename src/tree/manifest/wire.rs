@@ -1,30 +1,32 @@
 //! The tree of a manifest as it is encoded. The order of fields is part of the format.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::contents::Manifest;
 use super::validate::{valid_extents, valid_time, validate_tree};
 use crate::digest::Digest;
 use crate::fs::xattrs::Attribute;
 use crate::fs::{Extent, Timestamp};
-use crate::tree::model::{
-    Content, ContentLocation, Directory, FileData, Leaf, LeafId, LeafKind, Tree,
-};
+use crate::tree::model::{Content, Directory, FileData, Leaf, LeafId, LeafKind, Tree};
+use crate::tree::name::EncodedBytes;
 
+/// The lists are encoded and decoded item by item: as a whole, they would take as much memory as
+/// the tree.
 #[derive(Serialize, Deserialize)]
-pub(super) struct WireBody<'a> {
+pub(super) struct WireBody<D, L> {
     scanned: Timestamp,
     packs: Vec<Digest>,
-    #[serde(borrow)]
-    dirs: Vec<WireDir<'a>>,
-    #[serde(borrow)]
-    leaves: Vec<WireLeaf<'a>>,
+    dirs: D,
+    leaves: L,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireDir<'a> {
+pub(super) struct WireDir<'a> {
     #[serde(borrow)]
-    name: Name<'a>,
+    name: EncodedBytes<'a>,
     mode: u32,
     modified: Timestamp,
     attributes: Vec<Attribute>,
@@ -35,7 +37,7 @@ struct WireDir<'a> {
 #[derive(Serialize, Deserialize)]
 struct WireLeaf<'a> {
     #[serde(borrow)]
-    name: Name<'a>,
+    name: EncodedBytes<'a>,
     mode: u32,
     modified: Timestamp,
     attributes: Vec<Attribute>,
@@ -55,32 +57,73 @@ enum WireKind<'a> {
         extents: Vec<Extent>,
     },
     #[serde(borrow)]
-    Symlink(Name<'a>),
+    Symlink(EncodedBytes<'a>),
     HardLink(LeafId),
 }
 
-/// Encoded as bytes, not as a list of numbers.
-struct Name<'a>(&'a [u8]);
+/// The directories of a tree, encoded one after another.
+pub(super) struct EncodedDirs<'a>(&'a Tree);
 
-impl Serialize for Name<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
+impl Serialize for EncodedDirs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.dirs().iter().map(WireDir::from))
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&[u8]>::deserialize(deserializer).map(Name)
+/// The leaves of a tree, encoded one after another.
+pub(super) struct EncodedLeaves<'a>(&'a Tree);
+
+impl Serialize for EncodedLeaves<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.leaves().iter().map(WireLeaf::from))
     }
 }
 
-impl<'a> From<&'a Manifest> for WireBody<'a> {
+/// Leaves, decoded one after another. Their parents are not set yet.
+#[derive(Default)]
+pub(super) struct DecodedLeaves {
+    leaves: Vec<Leaf>,
+    /// What is wrong with the first leaf that is not valid. There are none from it on.
+    defect: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for DecodedLeaves {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(LeavesVisitor)
+    }
+}
+
+struct LeavesVisitor;
+
+impl<'de> Visitor<'de> for LeavesVisitor {
+    type Value = DecodedLeaves;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of leaves")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<DecodedLeaves, A::Error> {
+        let mut decoded = DecodedLeaves::default();
+        while let Some(wire) = list.next_element::<WireLeaf<'_>>()? {
+            if decoded.defect.is_some() {
+                continue;
+            }
+            match wire.into_leaf(decoded.leaves.len()) {
+                Ok(leaf) => decoded.leaves.push(leaf),
+                Err(reason) => decoded.defect = Some(reason),
+            }
+        }
+        Ok(decoded)
+    }
+}
+
+impl<'a> From<&'a Manifest> for WireBody<EncodedDirs<'a>, EncodedLeaves<'a>> {
     fn from(manifest: &'a Manifest) -> Self {
         Self {
             scanned: manifest.scanned_at,
             packs: manifest.packs.clone(),
-            dirs: manifest.tree.dirs().iter().map(WireDir::from).collect(),
-            leaves: manifest.tree.leaves().iter().map(WireLeaf::from).collect(),
+            dirs: EncodedDirs(&manifest.tree),
+            leaves: EncodedLeaves(&manifest.tree),
         }
     }
 }
@@ -88,7 +131,7 @@ impl<'a> From<&'a Manifest> for WireBody<'a> {
 impl<'a> From<&'a Directory> for WireDir<'a> {
     fn from(dir: &'a Directory) -> Self {
         Self {
-            name: Name(&dir.name),
+            name: EncodedBytes(&dir.name),
             mode: dir.mode,
             modified: dir.mtime,
             attributes: dir.attributes.to_vec(),
@@ -114,11 +157,11 @@ impl<'a> From<&'a Leaf> for WireLeaf<'a> {
                 content: file.content,
                 extents: file.extents.to_vec(),
             },
-            LeafKind::Symlink(target) => WireKind::Symlink(Name(target)),
+            LeafKind::Symlink(target) => WireKind::Symlink(EncodedBytes(target)),
             LeafKind::HardLink(first) => WireKind::HardLink(*first),
         };
         Self {
-            name: Name(&leaf.name),
+            name: EncodedBytes(&leaf.name),
             mode: leaf.mode,
             modified: leaf.mtime,
             attributes: leaf.attributes.to_vec(),
@@ -127,11 +170,15 @@ impl<'a> From<&'a Leaf> for WireLeaf<'a> {
     }
 }
 
-impl WireBody<'_> {
+impl WireBody<Vec<WireDir<'_>>, DecodedLeaves> {
     /// Numbers the directories and leaves, and validates everything that the rest of the program
     /// relies on.
     pub(super) fn into_manifest(self) -> Result<Manifest, String> {
-        let (dir_count, leaf_count) = (self.dirs.len(), self.leaves.len());
+        let DecodedLeaves { leaves, defect } = self.leaves;
+        if let Some(defect) = defect {
+            return Err(defect);
+        }
+        let (dir_count, leaf_count) = (self.dirs.len(), leaves.len());
         if dir_count == 0 || u32::try_from(dir_count).is_err() || u32::try_from(leaf_count).is_err()
         {
             return Err(format!(
@@ -139,14 +186,8 @@ impl WireBody<'_> {
             ));
         }
         let dirs = into_dirs(self.dirs, leaf_count)?;
-        let pack_count = self.packs.len();
-        // Collecting into a `Result` would not reserve the capacity.
-        let mut leaves = Vec::with_capacity(leaf_count);
-        for (id, leaf) in (0..).zip(self.leaves) {
-            leaves.push(leaf.into_leaf(id, pack_count)?);
-        }
         let mut tree = Tree { dirs, leaves };
-        validate_tree(&mut tree)?;
+        validate_tree(&mut tree, self.packs.len())?;
         Ok(Manifest {
             scanned_at: valid_time(self.scanned)?,
             packs: self.packs,
@@ -186,8 +227,8 @@ fn into_dirs(wire: Vec<WireDir<'_>>, leaf_count: usize) -> Result<Vec<Directory>
 
 impl WireLeaf<'_> {
     /// The parent is not set yet.
-    fn into_leaf(self, id: u32, pack_count: usize) -> Result<Leaf, String> {
-        let kind = self.kind.into_kind(id, pack_count)?;
+    fn into_leaf(self, id: usize) -> Result<Leaf, String> {
+        let kind = self.kind.into_kind(id)?;
         Ok(Leaf {
             name: self.name.0.into(),
             parent: Tree::TOP,
@@ -200,13 +241,13 @@ impl WireLeaf<'_> {
 }
 
 impl WireKind<'_> {
-    fn into_kind(self, id: u32, pack_count: usize) -> Result<LeafKind, String> {
+    fn into_kind(self, id: usize) -> Result<LeafKind, String> {
         Ok(match self {
             Self::File { size, content } => {
                 if (size == 0) != content.is_none() {
                     return Err(format!("leaf {id} has {size} bytes and does not say where"));
                 }
-                LeafKind::File(valid_file(id, pack_count, size, Vec::new(), content)?)
+                LeafKind::File(valid_file(id, size, Vec::new(), content)?)
             }
             Self::Sparse {
                 size,
@@ -219,16 +260,16 @@ impl WireKind<'_> {
                 if extents.is_empty() != content.is_none() {
                     return Err(format!("leaf {id} has data and does not say where"));
                 }
-                LeafKind::File(valid_file(id, pack_count, size, extents, content)?)
+                LeafKind::File(valid_file(id, size, extents, content)?)
             }
-            Self::Symlink(Name(target)) => {
+            Self::Symlink(EncodedBytes(target)) => {
                 if target.is_empty() || target.contains(&0) {
                     return Err(format!("the symlink {id} has an impossible target"));
                 }
                 LeafKind::Symlink(target.into())
             }
             Self::HardLink(first) => {
-                if first.0 >= id {
+                if first.index() >= id {
                     return Err(format!("the link {id} does not point backwards"));
                 }
                 LeafKind::HardLink(first)
@@ -238,8 +279,7 @@ impl WireKind<'_> {
 }
 
 fn valid_file(
-    id: u32,
-    pack_count: usize,
+    id: usize,
     size: u64,
     extents: Vec<Extent>,
     content: Option<Content>,
@@ -248,14 +288,6 @@ fn valid_file(
         return Err(format!(
             "leaf {id} has {size} bytes, which no file can have"
         ));
-    }
-    if let Some(Content {
-        location: ContentLocation::Pack(pack),
-        ..
-    }) = content
-        && pack as usize >= pack_count
-    {
-        return Err(format!("leaf {id} lies in pack {pack} of {pack_count}"));
     }
     Ok(FileData {
         size,

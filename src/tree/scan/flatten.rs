@@ -1,58 +1,62 @@
 //! Merges the directories of all tasks into one tree: numbers, order, hard links.
 
 use std::collections::{HashMap, VecDeque, hash_map};
-use std::ops::Range;
 
-use super::found::FoundDir;
+use super::found::{Blocks, EncodedDir};
+use super::leaf_stat::LeafStat;
 use super::result::{ExtraneousName, Scan, SkippedPath};
-use crate::fs::{Stat, Timestamp};
+use crate::error::Result;
+use crate::fs::Timestamp;
 use crate::tree::model::{DirId, Directory, Leaf, LeafId, LeafKind, Tree, len_u32};
+use crate::tree::rare_list::RareList;
 
 /// Removes subdirectories that could not be read and so have no result, and empty directories that
 /// are only included if non-empty. `found` is indexed by task.
-pub(super) fn drop_empty(found: &mut [Option<FoundDir>]) {
+pub(super) fn drop_empty(found: &mut [Option<EncodedDir>]) {
     // A task has a lower number than those of its subdirectories, so this goes from the bottom up.
     for task in (1..found.len()).rev().chain([0]) {
-        let Some(mut dir) = found[task].take() else {
+        let Some(mut encoded) = found[task].take() else {
             continue;
         };
+        let dir = &mut encoded.dir;
         dir.dirs.retain(|(_, task)| found[*task as usize].is_some());
-        if !dir.only_if_non_empty || !dir.dirs.is_empty() || !dir.leaves.is_empty() {
-            found[task] = Some(dir);
+        if !dir.only_if_non_empty || !dir.dirs.is_empty() || encoded.leaf_count > 0 {
+            found[task] = Some(encoded);
         }
     }
 }
 
 /// Numbers the directories breadth-first and sorts the names in each. `found` is indexed by task.
 pub(super) fn flatten(
-    mut found: Vec<Option<FoundDir>>,
+    mut found: Vec<Option<EncodedDir>>,
+    blocks: &Blocks,
     started: Timestamp,
     skipped: Vec<SkippedPath>,
-) -> Scan {
+) -> Result<Scan> {
     let mut scan = empty_scan(&found, started, skipped);
     let mut queue = VecDeque::from([(0, Tree::TOP)]);
     let mut next_dir = 1;
     while let Some((task, parent)) = queue.pop_front() {
         // Never missing: `drop_empty` removed the subdirectories without a result.
-        let Some(mut dir) = found[task].take() else {
+        let Some(mut encoded) = found[task].take() else {
             continue;
         };
-        dir.dirs.sort_unstable();
-        let subdirs = std::mem::take(&mut dir.dirs);
+        let mut subdirs = std::mem::take(&mut encoded.dir.dirs);
+        subdirs.sort_unstable();
         // Breadth-first, the subdirectories of a directory get adjacent numbers: a range holds them.
         let first_dir = next_dir;
         next_dir += len_u32(&subdirs);
-        let id = append(&mut scan, dir, parent);
+        let id = append(&mut scan, encoded, blocks, parent)?;
         scan.tree.dirs[id.index()].dirs = first_dir..next_dir;
         queue.extend(subdirs.into_iter().map(|(_, task)| (task as usize, id)));
     }
     mark_hard_links(&mut scan.tree.leaves, &scan.stats);
-    scan
+    Ok(scan)
 }
 
 /// A scan without directories, with room for those in `found`.
-fn empty_scan(found: &[Option<FoundDir>], started: Timestamp, skipped: Vec<SkippedPath>) -> Scan {
-    let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
+fn empty_scan(found: &[Option<EncodedDir>], started: Timestamp, skipped: Vec<SkippedPath>) -> Scan {
+    let leaf_count = found.iter().flatten().map(|dir| dir.leaf_count).sum();
     Scan {
         tree: Tree {
             dirs: Vec::with_capacity(found.len()),
@@ -69,9 +73,16 @@ fn empty_scan(found: &[Option<FoundDir>], started: Timestamp, skipped: Vec<Skipp
 }
 
 /// Appends a directory with its leaves to the tree, still without its subdirectories.
-fn append(scan: &mut Scan, dir: FoundDir, parent: DirId) -> DirId {
+fn append(scan: &mut Scan, encoded: EncodedDir, blocks: &Blocks, parent: DirId) -> Result<DirId> {
     let id = DirId(len_u32(&scan.tree.dirs));
-    let leaves = append_leaves(scan, dir.leaves, id);
+    let first = len_u32(&scan.tree.leaves);
+    for leaf in blocks.leaves(&encoded) {
+        let (leaf, stat) = leaf?;
+        scan.tree.leaves.push(Leaf { parent: id, ..leaf });
+        scan.stats.push(stat);
+    }
+    let leaves = first..len_u32(&scan.tree.leaves);
+    let dir = encoded.dir;
     let in_dir = |name| ExtraneousName { parent: id, name };
     scan.extraneous
         .extend(dir.extraneous.into_iter().map(in_dir));
@@ -87,22 +98,11 @@ fn append(scan: &mut Scan, dir: FoundDir, parent: DirId) -> DirId {
         dirs: 0..0,
         leaves,
     });
-    id
-}
-
-/// Appends the leaves of the directory `parent`, sorted by name; returns their numbers.
-fn append_leaves(scan: &mut Scan, mut leaves: Vec<(Leaf, Stat)>, parent: DirId) -> Range<u32> {
-    let first = len_u32(&scan.tree.leaves);
-    leaves.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    for (leaf, stat) in leaves {
-        scan.tree.leaves.push(Leaf { parent, ..leaf });
-        scan.stats.push(stat);
-    }
-    first..len_u32(&scan.tree.leaves)
+    Ok(id)
 }
 
 /// Turns every name of a file but its first into a hard link to the first.
-fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
+fn mark_hard_links(leaves: &mut [Leaf], stats: &[LeafStat]) {
     // The names are sorted, so each scan of the same files selects the same first name.
     let mut first: HashMap<(u64, u64), LeafId> = HashMap::new();
     for (id, (leaf, stat)) in (0..).zip(leaves.iter_mut().zip(stats)) {
@@ -114,7 +114,7 @@ fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
                 hash_map::Entry::Occupied(entry) => {
                     leaf.kind = LeafKind::HardLink(*entry.get());
                     // They belong to the inode; its first name has them.
-                    leaf.attributes = Box::default();
+                    leaf.attributes = RareList::default();
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::result::{ScanObstacle, SkipReason};
 use super::visit::{ParentDir, ScanName};
 use crate::fs::{FileKind, Stat, is_gone, xattrs};
 use crate::tree::model::{FileData, Leaf, LeafKind, Tree};
+use crate::tree::rare_list::RareList;
 
 /// Reads a name that is not a directory. None if it is gone by now, or if the guide can't have it.
 pub(super) fn read_leaf(
@@ -26,11 +27,11 @@ pub(super) fn read_leaf(
         && name.guide.is_none_or(GuideEntry::has_leaf_attributes);
     let attributes = if reads_attributes {
         match if_present(xattrs::read_at(parent.dir, name.on_disk))? {
-            Some(attributes) => attributes,
+            Some(attributes) => attributes.into(),
             None => return Ok(None),
         }
     } else {
-        Box::default()
+        RareList::default()
     };
     Ok(Some(Leaf {
         name: name.in_tree.into(),
@@ -54,7 +55,7 @@ fn read_kind(
         }
         FileKind::File => Ok(Some(LeafKind::File(FileData {
             size: stat.size,
-            extents: Box::default(),
+            extents: RareList::default(),
             content: None,
         }))),
         // A restore replaces it as if the name were free.

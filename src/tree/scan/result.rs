@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::leaf_stat::LeafStat;
 use crate::fs::{Stat, Timestamp};
 use crate::tree::model::{DirId, LeafId, Tree};
 
@@ -12,8 +13,8 @@ use crate::tree::model::{DirId, LeafId, Tree};
 pub struct Scan {
     /// Its files have no contents. Hard links between its files are recognised.
     pub tree: Tree,
-    /// The `stat` of each leaf, in the tree's order.
-    pub stats: Vec<Stat>,
+    /// What else is known of each leaf, in the tree's order.
+    pub stats: Vec<LeafStat>,
     /// The `stat` of each directory from before it was listed, in the tree's order. None for the top.
     pub dir_stats: Vec<Option<Stat>>,
     /// Names that the guide does not have.
@@ -29,11 +30,18 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// Whether a leaf is still in the state in which it was scanned.
+    pub(crate) fn has_state(&self, id: LeafId, stat: &Stat) -> bool {
+        let (leaf, scanned) = (&self.tree[id], &self.stats[id.index()]);
+        (leaf.mode, leaf.mtime) == (stat.mode, stat.mtime)
+            && (scanned.device, scanned.inode, scanned.ctime())
+                == (stat.device, stat.inode, stat.ctime)
+    }
+
     /// Replaces the modification times of files that were given another one than a manifest has:
     /// those with the time `restamped` get that of the known tree.
     pub(crate) fn undo_restamp(&mut self, known: &Tree, restamped: Timestamp) {
         for (leaf, time) in self.restamped(known, restamped) {
-            self.stats[leaf.index()].mtime = time;
             self.tree.set_leaf_mtime(leaf, time);
         }
     }

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 
 use super::filter::ScanOptions;
 use super::flatten::{drop_empty, flatten};
-use super::found::FoundDir;
+use super::found::{EncodedDir, FoundDir, FoundDirs};
 use super::guide::GuideEntry;
 use super::leaf::{if_present, read_leaf};
+use super::leaf_stat::LeafStat;
 use super::result::{Scan, ScanObstacle, SkippedPath};
 use super::visit::{DirVisit, NamesToVisit, ParentDir, ScanName};
 use crate::error::{Error, IoContext, Result};
@@ -49,8 +50,7 @@ pub fn scan(roots: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
 /// What the tasks of one scan share.
 struct Walker<'a> {
     options: &'a ScanOptions<'a>,
-    /// Finished directories, with the numbers of their tasks.
-    found: Mutex<Vec<(u32, FoundDir)>>,
+    found: Mutex<FoundDirs>,
     skipped: Mutex<Vec<SkippedPath>>,
     /// The first error that ends the scan.
     failure: Mutex<Option<Error>>,
@@ -142,7 +142,8 @@ impl<'a> Walker<'a> {
             (Filter::Exclude, _) => {}
             (_, Some(stat)) => {
                 let leaf = read_leaf(self.options, parent, name, &stat)?;
-                into.leaves.extend(leaf.map(|leaf| (leaf, stat)));
+                into.leaves
+                    .extend(leaf.map(|leaf| (leaf, LeafStat::from(&stat))));
             }
             (filter, None) => {
                 let visit = self.dir_visit(parent, name, filter);
@@ -218,7 +219,7 @@ impl<'a> Walker<'a> {
             is_root: false,
         };
         self.visit_names(scope, &mut found, &parent, &names);
-        workers::lock(&self.found).push((visit.task, found));
+        self.keep(visit.task, found);
     }
 
     /// Reads the names in a directory, and its attributes if they matter.
@@ -294,6 +295,15 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Keeps a finished directory.
+    fn keep(&self, task: u32, mut found: FoundDir) {
+        let leaf_count = found.leaves.len();
+        match found.encode_leaves() {
+            Ok(leaves) => workers::lock(&self.found).add(task, found, leaf_count, &leaves),
+            Err(error) => self.fail(error),
+        }
+    }
+
     fn stop_at(&self, path: PathBuf, obstacle: ScanObstacle) {
         match obstacle {
             ScanObstacle::Skip(reason) => {
@@ -301,30 +311,35 @@ impl<'a> Walker<'a> {
             }
             ScanObstacle::Failure(source) => {
                 let action = "read";
-                workers::lock(&self.failure).get_or_insert(Error::Io {
+                self.fail(Error::Io {
                     action,
                     path,
                     source,
                 });
-                self.has_failed.store(true, Ordering::Relaxed);
             }
         }
     }
 
+    fn fail(&self, error: Error) {
+        workers::lock(&self.failure).get_or_insert(error);
+        self.has_failed.store(true, Ordering::Relaxed);
+    }
+
     fn finish(self, top: FoundDir, started: Timestamp) -> Result<Scan> {
+        self.keep(0, top);
         if let Some(failure) = workers::into_inner(self.failure) {
             return Err(failure);
         }
-        let mut found: Vec<Option<FoundDir>> = Vec::new();
+        let mut found: Vec<Option<EncodedDir>> = Vec::new();
         found.resize_with(self.next_task.into_inner() as usize, || None);
-        for (task, dir) in workers::into_inner(self.found) {
+        let FoundDirs { dirs, blocks } = workers::into_inner(self.found);
+        for (task, dir) in dirs {
             found[task as usize] = Some(dir);
         }
-        found[0] = Some(top);
         drop_empty(&mut found);
         let mut skipped = workers::into_inner(self.skipped);
         skipped.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(flatten(found, started, skipped))
+        flatten(found, &blocks, started, skipped)
     }
 }
 

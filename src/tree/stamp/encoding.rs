@@ -3,7 +3,11 @@
 //! The devices, inodes and ctimes of neighbours differ little, so each is encoded as the difference
 //! to the one before, which takes a few bytes.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::num::NonZeroU32;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{InodeState, Stamp};
 use crate::digest::Digest;
@@ -17,14 +21,14 @@ const NANOSECONDS: i64 = 1_000_000_000;
 
 /// The order of fields is part of the format.
 #[derive(Serialize, Deserialize)]
-struct WireStamp {
+struct WireStamp<S> {
     version: u32,
     manifest: Digest,
     /// The boot in which the stamp is valid.
     boot: String,
     restamped: Option<Timestamp>,
-    leaves: Vec<Option<WireState>>,
-    dirs: Vec<Option<WireState>>,
+    leaves: S,
+    dirs: S,
 }
 
 /// The differences of device, inode and ctime (in nanoseconds since the epoch) to the state before.
@@ -39,8 +43,8 @@ impl Stamp {
             manifest: *manifest,
             boot: boot.to_owned(),
             restamped: self.restamped,
-            leaves: to_differences(&self.leaves),
-            dirs: to_differences(&self.dirs),
+            leaves: Differences(&self.leaves),
+            dirs: Differences(&self.dirs),
         };
         postcard::to_stdvec(&wire).map_err(Error::defect)
     }
@@ -48,48 +52,75 @@ impl Stamp {
     /// The stamp of a manifest with the given tree. None for bytes that are not a stamp of it, or
     /// that come from another boot.
     pub(crate) fn decode(bytes: &[u8], manifest: &Digest, tree: &Tree, boot: &str) -> Option<Self> {
-        let wire: WireStamp = postcard::from_bytes(bytes).ok()?;
+        let wire: WireStamp<States> = postcard::from_bytes(bytes).ok()?;
         let is_valid = wire.version == VERSION
             && wire.manifest == *manifest
             && wire.boot == boot
-            && wire.leaves.len() == tree.leaves().len()
-            && wire.dirs.len() == tree.dirs().len();
-        is_valid.then(|| Self {
-            leaves: from_differences(wire.leaves),
-            dirs: from_differences(wire.dirs),
+            && wire.leaves.0.len() == tree.leaves().len()
+            && wire.dirs.0.len() == tree.dirs().len();
+        is_valid.then_some(Self {
+            leaves: wire.leaves.0,
+            dirs: wire.dirs.0,
             restamped: wire.restamped,
         })
     }
 }
 
-fn to_differences(states: &[Option<InodeState>]) -> Vec<Option<WireState>> {
-    let mut last = [0; 3];
-    let encoded = states.iter().map(|state| {
-        let next = numbers(&(*state)?)?;
-        let [device, inode, ctime] = std::array::from_fn(|at| next[at].wrapping_sub(last[at]));
-        last = next;
-        Some(WireState(device, inode, ctime))
-    });
-    encoded.collect()
+/// States, encoded one after another as differences.
+struct Differences<'s>(&'s [Option<InodeState>]);
+
+impl Serialize for Differences<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut last = [0_i64; 3];
+        serializer.collect_seq(self.0.iter().map(|state| {
+            let next = numbers(&(*state)?)?;
+            let [device, inode, ctime] = std::array::from_fn(|at| next[at].wrapping_sub(last[at]));
+            last = next;
+            Some(WireState(device, inode, ctime))
+        }))
+    }
 }
 
-fn from_differences(states: Vec<Option<WireState>>) -> Vec<Option<InodeState>> {
-    let mut last = [0_i64; 3];
-    let decoded = states.into_iter().map(|state| {
-        let WireState(device, inode, ctime) = state?;
-        let differences = [device, inode, ctime];
-        last = std::array::from_fn(|at| last[at].wrapping_add(differences[at]));
-        let [device, inode, ctime] = last;
-        Some(InodeState {
-            device: device.cast_unsigned(),
-            inode: inode.cast_unsigned(),
-            ctime: Timestamp {
-                seconds: ctime.div_euclid(NANOSECONDS),
-                nanoseconds: u32::try_from(ctime.rem_euclid(NANOSECONDS)).ok()?,
-            },
-        })
-    });
-    decoded.collect()
+/// States, decoded one after another from differences.
+struct States(Vec<Option<InodeState>>);
+
+impl<'de> Deserialize<'de> for States {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_seq(StatesVisitor)
+    }
+}
+
+struct StatesVisitor;
+
+impl<'de> Visitor<'de> for StatesVisitor {
+    type Value = States;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of states")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<States, A::Error> {
+        let mut last = [0_i64; 3];
+        let mut states = Vec::new();
+        while let Some(wire) = list.next_element::<Option<WireState>>()? {
+            states.push(wire.and_then(|WireState(device, inode, ctime)| {
+                let differences = [device, inode, ctime];
+                last = std::array::from_fn(|at| last[at].wrapping_add(differences[at]));
+                state(last)
+            }));
+        }
+        Ok(States(states))
+    }
+}
+
+fn state([device, inode, ctime]: [i64; 3]) -> Option<InodeState> {
+    let nanoseconds = u32::try_from(ctime.rem_euclid(NANOSECONDS)).ok()?;
+    Some(InodeState {
+        device: device.cast_unsigned(),
+        inode: inode.cast_unsigned(),
+        seconds: ctime.div_euclid(NANOSECONDS),
+        nanoseconds: NonZeroU32::new(nanoseconds)?,
+    })
 }
 
 /// None for a time that nanoseconds since the epoch can't express; it is not before the year 2262.
@@ -97,12 +128,12 @@ fn numbers(state: &InodeState) -> Option<[i64; 3]> {
     let InodeState {
         device,
         inode,
-        ctime,
+        seconds,
+        nanoseconds,
     } = state;
-    let ctime = ctime
-        .seconds
+    let ctime = seconds
         .checked_mul(NANOSECONDS)?
-        .checked_add(ctime.nanoseconds.into())?;
+        .checked_add(nanoseconds.get().into())?;
     Some([device.cast_signed(), inode.cast_signed(), ctime])
 }
 
@@ -111,14 +142,11 @@ mod tests {
     use super::*;
 
     fn state(device: u64, inode: u64, seconds: i64, nanoseconds: u32) -> InodeState {
-        let ctime = Timestamp {
-            seconds,
-            nanoseconds,
-        };
         InodeState {
             device,
             inode,
-            ctime,
+            seconds,
+            nanoseconds: NonZeroU32::new(nanoseconds).unwrap(),
         }
     }
 
@@ -134,11 +162,11 @@ mod tests {
             leaves: 0..0,
         };
         let leaf = || crate::tree::model::Leaf {
-            name: Box::default(),
+            name: crate::tree::LeafName::default(),
             parent: Tree::TOP,
             mode: 0,
             mtime: Timestamp::default(),
-            attributes: Box::default(),
+            attributes: crate::tree::RareList::default(),
             kind: crate::tree::model::LeafKind::Symlink(Box::default()),
         };
         Tree {

@@ -49,6 +49,8 @@
 
 mod encoding;
 
+use std::num::NonZeroU32;
+
 use crate::fs::{Stat, Timestamp};
 use crate::tree::manifest::Manifest;
 use crate::tree::model::{DirId, LeafId, LeafKind, Tree};
@@ -58,31 +60,59 @@ use crate::tree::model::{DirId, LeafId, LeafKind, Tree};
 pub struct InodeState {
     pub(crate) device: u64,
     inode: u64,
-    ctime: Timestamp,
+    seconds: i64,
+    /// Not zero, so that an `Option` of a state takes no more memory.
+    nanoseconds: NonZeroU32,
 }
 
 impl InodeState {
     /// None if the ctime could stay the same through a change.
-    pub(crate) fn of(stat: &Stat) -> Option<Self> {
-        (stat.ctime.nanoseconds != 0).then_some(Self {
-            device: stat.device,
-            inode: stat.inode,
-            ctime: stat.ctime,
+    pub(crate) fn of(stat: impl Into<Inode>) -> Option<Self> {
+        let Inode {
+            device,
+            number,
+            ctime,
+        } = stat.into();
+        Some(Self {
+            device,
+            inode: number,
+            seconds: ctime.seconds,
+            nanoseconds: NonZeroU32::new(ctime.nanoseconds)?,
         })
     }
 
     /// None too if a later change could have the same ctime, unless it was before `limit`.
-    pub(crate) fn before(limit: Timestamp, stat: &Stat) -> Option<Self> {
-        Self::of(stat).filter(|state| state.ctime < limit)
+    pub(crate) fn before(limit: Timestamp, stat: impl Into<Inode>) -> Option<Self> {
+        Self::of(stat).filter(|state| state.ctime() < limit)
     }
 
     /// The state of the same inode after it was changed on purpose. None for another inode.
-    pub(crate) fn after_change(self, stat: &Stat) -> Option<Self> {
+    pub(crate) fn after_change(self, stat: impl Into<Inode>) -> Option<Self> {
         Self::of(stat).filter(|state| (state.device, state.inode) == (self.device, self.inode))
     }
 
-    fn is_state_of(self, stat: &Stat) -> bool {
-        Self::of(stat) == Some(self)
+    fn ctime(self) -> Timestamp {
+        Timestamp {
+            seconds: self.seconds,
+            nanoseconds: self.nanoseconds.get(),
+        }
+    }
+}
+
+/// A file or directory at one time.
+pub(crate) struct Inode {
+    pub(crate) device: u64,
+    pub(crate) number: u64,
+    pub(crate) ctime: Timestamp,
+}
+
+impl From<&Stat> for Inode {
+    fn from(stat: &Stat) -> Self {
+        Self {
+            device: stat.device,
+            number: stat.inode,
+            ctime: stat.ctime,
+        }
     }
 }
 
@@ -100,8 +130,13 @@ pub struct Stamp {
 impl Stamp {
     /// A stamp that says nothing yet about a tree.
     pub(crate) fn for_tree(tree: &Tree) -> Self {
+        Self::of_leaves(tree, vec![None; tree.leaves().len()])
+    }
+
+    /// A stamp with the states of a tree's leaves.
+    pub(crate) fn of_leaves(tree: &Tree, leaves: Vec<Option<InodeState>>) -> Self {
         Self {
-            leaves: vec![None; tree.leaves().len()],
+            leaves,
             dirs: vec![None; tree.dirs().len()],
             restamped: None,
         }
@@ -123,15 +158,20 @@ impl Stamp {
         *self.leaves.get(id.index())?
     }
 
+    pub(crate) fn dir(&self, id: DirId) -> Option<InodeState> {
+        *self.dirs.get(id.index())?
+    }
+
     /// Whether a file on disk is the leaf of the manifest, unchanged.
-    pub(crate) fn is_unchanged(&self, id: LeafId, stat: &Stat) -> bool {
-        self.leaf(id).is_some_and(|state| state.is_state_of(stat))
+    pub(crate) fn is_unchanged(&self, id: LeafId, stat: impl Into<Inode>) -> bool {
+        let known = self.leaf(id);
+        known.is_some() && known == InodeState::of(stat)
     }
 
     /// Whether a directory on disk has only names that the directory of the manifest has.
     pub(crate) fn has_no_extraneous(&self, id: DirId, stat: &Stat) -> bool {
-        let known = self.dirs.get(id.index()).copied().flatten();
-        known.is_some_and(|state| state.is_state_of(stat))
+        let known = self.dir(id);
+        known.is_some() && known == InodeState::of(stat)
     }
 
     /// Drops the states on devices for which `proves` is false.
@@ -142,21 +182,21 @@ impl Stamp {
     }
 
     /// Takes the new states of files that got the modification time `restamped` on purpose.
-    /// `stat_of` returns the current `stat` of a leaf.
-    pub(crate) fn follow_restamp<'s>(
+    /// `now` returns the inode, the size and the modification time that a leaf has now.
+    pub(crate) fn follow_restamp(
         &mut self,
         manifest: &Manifest,
         restamped: Timestamp,
-        stat_of: impl Fn(LeafId) -> Option<&'s Stat>,
+        now: impl Fn(LeafId) -> Option<(Inode, u64, Timestamp)>,
     ) {
         for (id, leaf) in manifest.tree.leaf_ids().zip(manifest.tree.leaves()) {
             let (Some(state), LeafKind::File(file)) = (self.leaf(id), &leaf.kind) else {
                 continue;
             };
-            let stat = stat_of(id);
-            let stat = stat.filter(|stat| (stat.size, stat.mtime) == (file.size, restamped));
-            if let Some(stat) = stat {
-                self.set_leaf(id, state.after_change(stat));
+            if let Some((inode, size, mtime)) = now(id)
+                && (size, mtime) == (file.size, restamped)
+            {
+                self.set_leaf(id, state.after_change(inode));
             }
         }
         self.restamped = Some(restamped);
