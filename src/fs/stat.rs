@@ -73,7 +73,7 @@ impl Timestamp {
     }
 
     /// Subtracts fewer than 1,000 milliseconds.
-    fn minus_milliseconds(self, milliseconds: u32) -> Self {
+    pub(crate) fn minus_milliseconds(self, milliseconds: u32) -> Self {
         let taken = milliseconds * 1_000_000;
         match self.nanoseconds.checked_sub(taken) {
             Some(nanoseconds) => Self {

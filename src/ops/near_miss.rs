@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::fmt::human::{age, git_ref, one_line};
 use crate::fs::Timestamp;
 use crate::store::key_match::{self, KeyCandidate};
-use crate::store::{Entry, EntryGroup, EntryId, Store};
+use crate::store::{Entry, EntryGroup, EntryId, KeepKeys, Store};
 
 /// What a lookup asked for.
 pub(crate) struct Lookup<'a> {
@@ -81,7 +81,7 @@ fn other_ids(lookup: &Lookup<'_>, mut ids: Vec<EntryId>) -> (Vec<EntryId>, Vec<E
 /// The newest entry of each group that was searched.
 fn newest_of_groups(store: &Store, lookup: &Lookup<'_>) -> Vec<Entry> {
     let newest = |group: &EntryGroup| {
-        let keys = store.entry_keys(group, None, |id| Ok(read_one(store, id)));
+        let keys = store.entry_keys(group, KeepKeys::Never, |id| Ok(read_one(store, id)));
         let mut keys = keys.ok()?;
         keys.sort_unstable_by_key(|key| Reverse(key.created));
         keys.iter().find_map(|key| read_one(store, &key.id))

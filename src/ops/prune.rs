@@ -8,11 +8,11 @@ use crate::monitor::{Monitor, Stage};
 use crate::ops::LOCK_TIMEOUT;
 use crate::ops::entries::{StoreFiles, list};
 use crate::store::gc::GcStats;
-use crate::store::lock::{GcLock, SharedLock};
+use crate::store::lock::GcLock;
 use crate::store::retention::{
     RetentionCandidate, RetentionDecision, RetentionPolicy, decide, family,
 };
-use crate::store::{Entry, EntryGroup, EntryId, EntryKey, Store};
+use crate::store::{Entry, EntryGroup, EntryId, EntryKey, KeepKeys, Store};
 
 #[derive(Debug)]
 pub struct Pruned {
@@ -85,14 +85,14 @@ pub(crate) fn prune_groups(
 ) -> Result<EvictedEntries> {
     {
         let lock = store.lock_shared(LOCK_TIMEOUT)?;
-        let evictions = evictions_of_groups(store, Some(&lock), groups, policy)?;
+        let evictions = evictions_of_groups(store, KeepKeys::IfAny(&lock), groups, policy)?;
         if evictions == GroupEvictions::default() && !store.may_have_garbage()? {
             return Ok(EvictedEntries::default());
         }
     }
     let gc_lock = super::lock_for_gc(store, monitor)?;
     // Decided again: others may have used the store meanwhile.
-    let GroupEvictions { ids, .. } = evictions_of_groups(store, None, groups, policy)?;
+    let GroupEvictions { ids, .. } = evictions_of_groups(store, KeepKeys::Never, groups, policy)?;
     let collected = remove_and_collect(store, &gc_lock, &ids, monitor)?;
     Ok(EvictedEntries {
         count: ids.len() as u64,
@@ -110,14 +110,14 @@ struct GroupEvictions {
 
 fn evictions_of_groups(
     store: &Store,
-    lock: Option<&SharedLock>,
+    keep: KeepKeys<'_>,
     groups: &[EntryGroup],
     policy: &RetentionPolicy,
 ) -> Result<GroupEvictions> {
     let mut candidates = Vec::new();
     let mut unreadable = 0;
     for group in groups {
-        let keys = store.entry_keys(group, lock, |id| {
+        let keys = store.entry_keys(group, keep, |id| {
             let entry = store.read_entry(id);
             unreadable += usize::from(entry.is_err());
             Ok(entry.unwrap_or(None))

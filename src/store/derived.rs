@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::lock::SharedLock;
 use super::open::Store;
@@ -21,14 +21,26 @@ const MAX_DERIVED: u64 = 512 << 20;
 /// number of them is new or gone. Up to this number, reading the files is faster than writing it.
 pub(super) const MANY: usize = 64;
 
+/// The bytes of a derived file, whose digest is right.
+pub(super) struct DerivedFile(Vec<u8>);
+
+impl DerivedFile {
+    /// None for a file of another version of the program.
+    pub(super) fn decode<'f, T: Deserialize<'f>>(&'f self) -> Option<T> {
+        postcard::from_bytes(self.0.get(Digest::LEN..)?).ok()
+    }
+}
+
 impl Store {
     pub(super) fn read_derived<T: DeserializeOwned>(&self, path: &Path) -> Option<T> {
+        self.open_derived(path)?.decode()
+    }
+
+    /// Reads a derived file whose values borrow from its bytes.
+    pub(super) fn open_derived(&self, path: &Path) -> Option<DerivedFile> {
         let bytes = self.dir.read(path, MAX_DERIVED).ok()?;
         let (digest, body) = bytes.split_at_checked(Digest::LEN)?;
-        if Digest::of(body).as_bytes() != digest {
-            return None;
-        }
-        postcard::from_bytes(body).ok()
+        (Digest::of(body).as_bytes() == digest).then_some(DerivedFile(bytes))
     }
 
     pub(super) fn write_derived(

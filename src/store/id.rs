@@ -84,6 +84,10 @@ impl EntryId {
             .then(|| Self(text.to_owned()))
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The id of the entry's group.
     pub fn group(&self) -> &str {
         self.0.split_once('-').map_or(&*self.0, |(group, _)| group)

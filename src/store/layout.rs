@@ -98,7 +98,12 @@ impl Layout {
     }
 
     pub fn entry(&self, id: &EntryId) -> PathBuf {
-        self.entries().join(format!("{id}.json"))
+        self.entries().join(Self::entry_name(id))
+    }
+
+    /// The name of an entry's file.
+    pub(super) fn entry_name(id: &EntryId) -> String {
+        format!("{id}.json")
     }
 
     pub fn manifests(&self) -> PathBuf {

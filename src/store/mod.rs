@@ -23,6 +23,7 @@ pub mod background_push;
 mod blob;
 mod derived;
 pub mod disk_limits;
+mod entries_state;
 pub mod entry;
 mod garbage;
 pub(crate) mod gc;
@@ -53,7 +54,7 @@ pub mod verify;
 
 pub use entry::Entry;
 pub use id::{CacheKind, EntryGroup, EntryId};
-pub(crate) use keys::EntryKey;
+pub(crate) use keys::{EntryKey, KeepKeys};
 pub(crate) use open::CacheRoot;
 pub use open::{FileModes, Store};
 pub use scope::CacheScope;

@@ -71,6 +71,15 @@ impl BaseDir {
         }
     }
 
+    /// The metadata of a name in the directory itself. None if it does not exist.
+    pub(crate) fn stat_name(&self, name: &str) -> Result<Option<Stat>> {
+        match self.dir.stat_at(name.as_bytes()) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context("inspect", || self.path.join(name)),
+        }
+    }
+
     /// The disk usage of the files in a directory, without its subdirectories, in bytes. Zero if it
     /// does not exist.
     pub(crate) fn allocated_in_dir(&self, path: &Path) -> Result<u64> {

@@ -12,7 +12,7 @@ use crate::ops::restore::request::RestoreRequest;
 use crate::ops::second_tier::LocalTier;
 use crate::store::key_match::{self, KeyCandidate, KeyMatch};
 use crate::store::lock::SharedLock;
-use crate::store::{Entry, EntryGroup, EntryId, EntryKey, Store};
+use crate::store::{Entry, EntryGroup, EntryId, EntryKey, KeepKeys, Store};
 
 pub(super) struct FoundMatch {
     pub(super) id: EntryId,
@@ -82,7 +82,8 @@ impl<'a> EntryFinder<'a> {
         request: &RestoreRequest<'_>,
     ) -> Result<Option<FoundMatch>> {
         let (store, lock) = (self.store, self.shared_lock);
-        let mut keys = store.entry_keys(group, Some(lock), |id| self.read_entry(id))?;
+        let keep = KeepKeys::IfAny(lock);
+        let mut keys = store.entry_keys(group, keep, |id| self.read_entry(id))?;
         loop {
             let more = self.entries_of_second_tier(group, request, &keys)?;
             let candidates: Vec<_> = keys
@@ -98,17 +99,25 @@ impl<'a> EntryFinder<'a> {
                 return Ok(None);
             };
             if index < keys.len() {
-                // Known keys are read from another file: the entry itself may be damaged or gone.
-                let EntryKey { id, .. } = keys.swap_remove(index);
-                let entry = self.read_entry(&id)?;
-                if let Some(entry) = entry.filter(|entry| entry.group == *group) {
-                    return Ok(Some(FoundMatch {
-                        id,
-                        entry,
-                        matched,
-                        from_second_tier: false,
-                        is_in_store: true,
-                    }));
+                // Known keys are read from another file: the entry itself may be damaged or gone, or
+                // somebody put an older one into its file.
+                let known = keys.swap_remove(index);
+                let entry = self.read_entry(&known.id)?;
+                match entry.filter(|entry| entry.group == *group) {
+                    Some(entry) if entry.created < known.created => keys.push(EntryKey {
+                        created: entry.created,
+                        ..known
+                    }),
+                    Some(entry) => {
+                        return Ok(Some(FoundMatch {
+                            id: known.id,
+                            entry,
+                            matched,
+                            from_second_tier: false,
+                            is_in_store: true,
+                        }));
+                    }
+                    None => {}
                 }
                 continue;
             }

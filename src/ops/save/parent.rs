@@ -4,7 +4,7 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::ops::save::request::SaveRequest;
 use crate::store::lock::SharedLock;
-use crate::store::{Entry, EntryGroup, EntryId, Store};
+use crate::store::{Entry, EntryGroup, EntryId, KeepKeys, Store};
 use crate::tree::compare;
 use crate::tree::manifest::Manifest;
 use crate::tree::stamp::Stamp;
@@ -69,7 +69,7 @@ fn newest_of_group(
     group: &EntryGroup,
 ) -> Result<Option<EntryId>> {
     let read = |id: &EntryId| Ok(store.read_entry(id).unwrap_or(None));
-    let keys = store.entry_keys(group, Some(lock), read)?;
+    let keys = store.entry_keys(group, KeepKeys::IfMany(lock), read)?;
     let newest = keys.into_iter().max_by_key(|key| key.created);
     Ok(newest.map(|key| key.id))
 }

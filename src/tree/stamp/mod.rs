@@ -51,12 +51,14 @@ mod encoding;
 
 use std::num::NonZeroU32;
 
+use serde::{Deserialize, Serialize};
+
 use crate::fs::{Stat, Timestamp};
 use crate::tree::manifest::Manifest;
 use crate::tree::model::{DirId, LeafId, LeafKind, Tree};
 
 /// What identifies a file or directory in one state. It stays the same until something changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InodeState {
     pub(crate) device: u64,
     inode: u64,
@@ -89,6 +91,10 @@ impl InodeState {
     /// The state of the same inode after it was changed on purpose. None for another inode.
     pub(crate) fn after_change(self, stat: impl Into<Inode>) -> Option<Self> {
         Self::of(stat).filter(|state| (state.device, state.inode) == (self.device, self.inode))
+    }
+
+    pub(crate) fn is_state_of(self, stat: impl Into<Inode>) -> bool {
+        Self::of(stat) == Some(self)
     }
 
     fn ctime(self) -> Timestamp {
@@ -164,14 +170,13 @@ impl Stamp {
 
     /// Whether a file on disk is the leaf of the manifest, unchanged.
     pub(crate) fn is_unchanged(&self, id: LeafId, stat: impl Into<Inode>) -> bool {
-        let known = self.leaf(id);
-        known.is_some() && known == InodeState::of(stat)
+        self.leaf(id).is_some_and(|state| state.is_state_of(stat))
     }
 
     /// Whether a directory on disk has only names that the directory of the manifest has.
     pub(crate) fn has_no_extraneous(&self, id: DirId, stat: &Stat) -> bool {
         let known = self.dir(id);
-        known.is_some() && known == InodeState::of(stat)
+        known.is_some_and(|state| state.is_state_of(stat))
     }
 
     /// Drops the states on devices for which `proves` is false.

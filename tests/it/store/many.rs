@@ -1,14 +1,15 @@
 //! Groups with many entries and stores with many packs: what is read does not grow with them, and
 //! what is kept to read less is never wrong.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use local_cache::{Entry, EntryId, Timestamp};
 
-use crate::support::mounts::Mount;
-use crate::support::tools::is_installed;
-use crate::support::{RunResult, Sandbox, forge, strace};
+use crate::support::mounts::{Mount, later_boot};
+use crate::support::tools::{is_installed, run_tool, skip};
+use crate::support::{RunResult, Sandbox, forge, strace, trees};
 
 /// More entries or packs than are read each time.
 const MANY: u32 = 100;
@@ -21,6 +22,9 @@ const LOOKUP: [&str; 7] = [
     "k-",
     "tree",
 ];
+
+/// The system calls by which names in a directory are looked at.
+const LOOKS: &str = "getdents64,newfstatat,statx";
 
 /// A store with one entry, whose key is `first`.
 struct Case {
@@ -76,6 +80,20 @@ impl Case {
         path
     }
 
+    /// Whether the times of the store's directories come from the kernel, not from a layer of an
+    /// image. Reports that `what` is skipped if not.
+    #[track_caller]
+    fn has_own_ctimes(&self, what: &str) -> bool {
+        let store = self.sandbox.store();
+        let kind = ["-f", "-c", "%T"].map(OsStr::new);
+        let kind = run_tool("stat", &[&kind[..], &[store.as_os_str()]].concat());
+        let is_overlay = kind.trim() == "overlayfs";
+        if is_overlay {
+            skip("a filesystem that is no overlay", what);
+        }
+        !is_overlay
+    }
+
     /// The key that is found for the prefix `k-`.
     fn lookup(&self) -> String {
         let ran = self.sandbox.run(&self.job, &LOOKUP).succeeded();
@@ -84,8 +102,13 @@ impl Case {
 
     /// How many files the program opens.
     fn opened(&self, arguments: &[&str]) -> usize {
-        let log = self.sandbox.path("opened");
-        let strace = strace::log("openat", log.to_str().unwrap());
+        self.counted("openat", arguments)
+    }
+
+    /// How many of some system calls the program makes.
+    fn counted(&self, calls: &str, arguments: &[&str]) -> usize {
+        let log = self.sandbox.path("counted");
+        let strace = strace::log(calls, log.to_str().unwrap());
         let mut command = self.sandbox.command_behind(&strace, &self.job, arguments);
         RunResult::of(&mut command).succeeded();
         fs::read_to_string(&log).unwrap().lines().count()
@@ -95,6 +118,11 @@ impl Case {
         fs::write(self.job.join("tree/file"), key).unwrap();
         self.opened(&["save", "--json", "--key", key, "tree"])
     }
+}
+
+/// The keys of a large group are kept for the next lookup when no entry changed for half a second.
+fn wait_until_kept() {
+    std::thread::sleep(std::time::Duration::from_millis(600));
 }
 
 fn decode(path: &Path) -> Entry {
@@ -130,6 +158,68 @@ fn a_lookup_and_a_save_open_as_many_files_among_many_entries_as_among_more() {
     for (few, many) in counts[0].into_iter().zip(counts[1]) {
         assert!(many <= few + 10, "{counts:?}");
     }
+}
+
+#[test]
+fn a_lookup_looks_at_no_entry_besides_the_one_it_finds_while_none_changed() {
+    let what = "counting files that are looked at";
+    let case = Case::new();
+    if !is_installed("strace", what) || !case.has_own_ctimes(what) {
+        return;
+    }
+    let mut counts = Vec::new();
+    for entries in [0..2 * MANY, 2 * MANY..8 * MANY] {
+        case.publish_all(entries);
+        wait_until_kept();
+        case.lookup();
+        let unchanged = case.counted(LOOKS, &LOOKUP);
+        case.publish("k-0", 0);
+        counts.push([unchanged, case.counted(LOOKS, &LOOKUP)]);
+    }
+    let ([few, _], [many, changed]) = (counts[0], counts[1]);
+    assert!(many <= few + 10, "{counts:?}");
+    // What is counted are the looks at entries: after a change, each of them is looked at.
+    assert!(changed > many + 8 * MANY as usize, "{counts:?}");
+}
+
+#[test]
+fn a_lookup_in_a_later_boot_looks_at_all_entries_again() {
+    let what = "a later boot of the machine";
+    let case = Case::new();
+    let boot = later_boot(&case.sandbox.path("boot"), what);
+    let Some(boot) = boot.filter(|_| is_installed("strace", what)) else {
+        return;
+    };
+    if !case.has_own_ctimes(what) {
+        return;
+    }
+    case.publish_all(0..MANY);
+    wait_until_kept();
+    case.lookup();
+    let looks = case.counted(LOOKS, &LOOKUP);
+    let log = case.sandbox.path("counted");
+    let strace = strace::log(LOOKS, log.to_str().unwrap());
+    let words = [boot, strace].concat();
+    let mut command = case.sandbox.command_behind(&words, &case.job, &LOOKUP);
+    RunResult::of(&mut command).succeeded();
+    let later = fs::read_to_string(&log).unwrap().lines().count();
+    assert!(later > looks + MANY as usize, "{looks} and {later}");
+}
+
+#[test]
+fn an_older_entry_in_the_file_of_a_newer_one_is_not_taken_for_the_newest() {
+    let case = Case::new();
+    case.publish_all(0..MANY);
+    let newest = case.publish("k-new", MANY);
+    wait_until_kept();
+    assert_eq!(case.lookup(), "k-new");
+    let older = Entry {
+        created: at(0),
+        ..decode(&newest)
+    };
+    // Into the same file: neither its name nor the directory changes.
+    fs::write(&newest, older.encode().unwrap()).unwrap();
+    assert_eq!(case.lookup(), format!("k-{}", MANY - 1));
 }
 
 #[test]
