@@ -212,6 +212,17 @@ impl Dir {
     /// The entries of this directory without `.` and `..`, in no particular order.
     pub fn list(&self) -> io::Result<Vec<DirEntry>> {
         let mut names = Vec::new();
+        self.for_each(|name, kind| {
+            names.push(DirEntry {
+                name: name.into(),
+                kind,
+            });
+        })?;
+        Ok(names)
+    }
+
+    /// Calls `act` with the name of each entry, and with its kind as in [`DirEntry`].
+    pub(crate) fn for_each(&self, mut act: impl FnMut(&[u8], Option<FileKind>)) -> io::Result<()> {
         // opendir(3) would need another descriptor, several more calls, and 32 KiB for each
         // directory.
         rustix::fs::seek(&self.0, SeekFrom::Start(0))?;
@@ -223,12 +234,9 @@ impl Dir {
             if name == b"." || name == b".." {
                 continue;
             }
-            names.push(DirEntry {
-                name: name.into(),
-                kind: listed_kind(entry.file_type()),
-            });
+            act(name, listed_kind(entry.file_type()));
         }
-        Ok(names)
+        Ok(())
     }
 
     /// Sets the mtime of a name, of a symlink itself.

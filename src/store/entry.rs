@@ -73,7 +73,14 @@ impl Entry {
         }
         let unreadable =
             |error: serde_json::Error| Error::damaged(path, format!("it cannot be read ({error})"));
-        let Versioned { format } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let sealed: serde_json::Result<Sealed> = serde_json::from_slice(bytes);
+        let format = if let Ok(sealed) = &sealed {
+            sealed.entry.format
+        } else {
+            // A newer format may have other fields.
+            let versioned: Versioned = serde_json::from_slice(bytes).map_err(unreadable)?;
+            versioned.format
+        };
         if format > layout::VERSION && !Self::has_damaged_version(bytes) {
             let supported = layout::VERSION;
             return Err(Error::NewerFormat {
@@ -82,7 +89,7 @@ impl Entry {
                 supported,
             });
         }
-        let Sealed { entry, checksum } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let Sealed { entry, checksum } = sealed.map_err(unreadable)?;
         if entry.checksum()? != checksum {
             return Err(Error::damaged(path, "its checksum is wrong"));
         }

@@ -44,6 +44,9 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The directories that have a file for each entry.
+    pub(super) const CROWDED: [&str; 4] = ["entries", "manifests", "packs", "used"];
+
     pub fn new(cache_root: &Path) -> Self {
         Self {
             root: cache_root.join(format!("local-cache-v{VERSION}")),

@@ -93,6 +93,9 @@ impl CacheRoot {
         trust::judge_store(effective_uid(), &self.stat, &stat)
             .map_err(|distrust| untrusted(layout.root(), distrust))?;
         give_to_owner(&mut dir, &stat);
+        for name in Layout::CROWDED {
+            dir.keep_open(name);
+        }
         Ok(Some(dir))
     }
 }

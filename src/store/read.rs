@@ -1,6 +1,8 @@
 //! Reading entries and what they refer to.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::entry::Entry;
@@ -25,23 +27,18 @@ const MAX_MOVED: u64 = 1 << 20;
 impl Store {
     /// The ids of all entries, or of the entries of one group.
     pub(crate) fn entry_ids(&self, group: Option<&EntryGroup>) -> Result<Vec<EntryId>> {
-        let group = group.map(EntryGroup::id);
-        let names = self.dir.list(&self.layout.entries())?;
-        let ids = names
-            .iter()
-            .filter_map(|name| EntryId::parse(name.to_str()?.strip_suffix(".json")?));
-        Ok(ids
-            .filter(|id| group.as_ref().is_none_or(|group| id.group() == group))
-            .collect())
+        let group = group.map(EntryGroup::id).unwrap_or_default();
+        self.dir.list_as(&self.layout.entries(), |name| {
+            let id = str::from_utf8(name).ok()?.strip_suffix(".json")?;
+            id.starts_with(&group).then(|| EntryId::parse(id))?
+        })
     }
 
     /// The ids of all packs, also of unneeded and damaged ones.
     pub(super) fn pack_ids(&self) -> Result<Vec<Digest>> {
-        let names = self.dir.list(&self.layout.packs())?;
-        Ok(names
-            .iter()
-            .filter_map(|name| layout::parse_digest(name, ".pack"))
-            .collect())
+        self.dir.list_as(&self.layout.packs(), |name| {
+            layout::parse_digest(OsStr::from_bytes(name), ".pack")
+        })
     }
 
     /// Turns the error of a file that is missing or can't be one of the store's into

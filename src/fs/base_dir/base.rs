@@ -1,9 +1,10 @@
 //! The directory itself, and how paths below it are resolved.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::{IoContext, Result};
 use crate::fs::{Dir, Stat};
@@ -14,6 +15,25 @@ pub struct BaseDir {
     pub(super) dir: Dir,
     pub(super) path: PathBuf,
     pub(super) owner: Option<Owner>,
+    /// Subdirectories that stay open.
+    kept: Vec<KeptDir>,
+}
+
+/// A subdirectory that is opened when it is needed first, and stays open.
+#[derive(Debug)]
+struct KeptDir {
+    name: OsString,
+    dir: OnceLock<Dir>,
+}
+
+impl KeptDir {
+    fn open(&self, above: &Dir) -> io::Result<&Dir> {
+        if let Some(dir) = self.dir.get() {
+            return Ok(dir);
+        }
+        let opened = above.enter(self.name.as_bytes())?;
+        Ok(self.dir.get_or_init(|| opened))
+    }
 }
 
 /// To whom new files are given.
@@ -39,6 +59,7 @@ impl BaseDir {
             dir,
             path,
             owner: None,
+            kept: Vec::new(),
         }
     }
 
@@ -46,6 +67,15 @@ impl BaseDir {
     /// that is permitted.
     pub(crate) fn give_new_files_to(&mut self, owner: Owner) {
         self.owner = Some(owner);
+    }
+
+    /// Keeps a subdirectory open once a path in it is used. Opening it again for each of thousands
+    /// of files takes about as long as reading them. It must not be replaced meanwhile.
+    pub(crate) fn keep_open(&mut self, name: &str) {
+        self.kept.push(KeptDir {
+            name: name.into(),
+            dir: OnceLock::new(),
+        });
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -66,8 +96,12 @@ impl BaseDir {
         let not_below = || io::Error::from(io::ErrorKind::InvalidInput);
         let below = path.strip_prefix(&self.path).map_err(|_| not_below())?;
         let name = below.file_name().ok_or_else(not_below)?;
+        let above = below.parent().unwrap_or(Path::new(""));
+        if let Some(kept) = self.kept.iter().find(|kept| *kept.name == *above) {
+            return act(kept.open(&self.dir)?, name.as_bytes());
+        }
         let mut parent: Option<Dir> = None;
-        for component in below.parent().unwrap_or(Path::new("")).components() {
+        for component in above.components() {
             let Component::Normal(directory) = component else {
                 return Err(not_below());
             };

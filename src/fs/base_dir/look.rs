@@ -1,9 +1,9 @@
 //! Opening, reading and listing what is in the directory.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -17,11 +17,11 @@ impl BaseDir {
     /// Opens a directory. None if it does not exist.
     pub(crate) fn open_dir(&self, path: &Path) -> Result<Option<Self>> {
         match self.at(path, |parent, name| parent.open_dir(name)) {
-            Ok(dir) => Ok(Some(Self {
-                dir,
-                path: path.to_owned(),
-                owner: self.owner,
-            })),
+            Ok(dir) => {
+                let mut dir = Self::new(dir, path.to_owned());
+                dir.owner = self.owner;
+                Ok(Some(dir))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).context("open", || path),
         }
@@ -40,26 +40,37 @@ impl BaseDir {
     /// bytes.
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
         let read = self.at(path, |parent, name| {
-            read_open(&open_regular(parent, name)?, limit)
+            // `read_open` demands a regular file.
+            read_open(&parent.open_file(name).map_err(not_a_file)?, limit)
         });
         read.map(|(bytes, _)| bytes).context("read", || path)
     }
 
     /// The names in a directory, sorted. Empty if it does not exist.
     pub(crate) fn list(&self, path: &Path) -> Result<Vec<OsString>> {
+        self.list_as(path, |name| Some(OsStr::from_bytes(name).to_owned()))
+    }
+
+    /// What the names in a directory stand for, sorted, without those for which `parse` returns
+    /// none. Empty if the directory does not exist.
+    pub(crate) fn list_as<T: Ord>(
+        &self,
+        path: &Path,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        let mut parsed = Vec::new();
+        let add = |name: &[u8], _| parsed.extend(parse(name));
         let listed = if path == self.path {
-            self.dir.list()
+            self.dir.for_each(add)
         } else {
-            self.at(path, |parent, name| parent.open_dir(name)?.list())
+            self.at(path, |parent, name| parent.open_dir(name)?.for_each(add))
         };
-        let listed = match listed {
+        match listed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.context("read", || path)?,
-        };
-        let names = listed.into_iter().map(|entry| entry.name.into_vec());
-        let mut names: Vec<_> = names.map(OsString::from_vec).collect();
-        names.sort_unstable();
-        Ok(names)
+        }
+        parsed.sort_unstable();
+        Ok(parsed)
     }
 
     /// The metadata of a name. None if it does not exist.
