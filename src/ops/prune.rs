@@ -7,7 +7,7 @@ use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
 use crate::ops::LOCK_TIMEOUT;
 use crate::ops::entries::{StoreFiles, list};
-use crate::store::gc::GcStats;
+use crate::store::gc::{GcStats, KnownEntries};
 use crate::store::lock::GcLock;
 use crate::store::retention::{
     RetentionCandidate, RetentionDecision, RetentionPolicy, decide, family,
@@ -58,7 +58,10 @@ pub fn prune(
         .filter(|(decision, _)| decision.evict.is_some())
         .map(|(decision, _)| decision.id.clone())
         .collect();
-    let collected = remove_and_collect(store, &gc_lock, &evicted, monitor)?;
+    let decisions = pruned.decisions.iter();
+    let known = decisions.map(|(decision, entry)| (&decision.id, entry));
+    let known = known.collect();
+    let collected = remove_and_collect(store, &gc_lock, (&evicted, &known), monitor)?;
     Ok(Pruned {
         collected: Some(collected),
         ..pruned
@@ -93,7 +96,7 @@ pub(crate) fn prune_groups(
     let gc_lock = super::lock_for_gc(store, monitor)?;
     // Decided again: others may have used the store meanwhile.
     let GroupEvictions { ids, .. } = evictions_of_groups(store, KeepKeys::Never, groups, policy)?;
-    let collected = remove_and_collect(store, &gc_lock, &ids, monitor)?;
+    let collected = remove_and_collect(store, &gc_lock, (&ids, &KnownEntries::new()), monitor)?;
     Ok(EvictedEntries {
         count: ids.len() as u64,
         freed_bytes: collected.bytes,
@@ -147,18 +150,19 @@ fn evictions_of_groups(
 /// then.
 pub(crate) fn remove(store: &Store, ids: &[EntryId], monitor: &dyn Monitor) -> Result<GcStats> {
     let gc_lock = super::lock_for_gc(store, monitor)?;
-    remove_and_collect(store, &gc_lock, ids, monitor)
+    remove_and_collect(store, &gc_lock, (ids, &KnownEntries::new()), monitor)
 }
 
+/// `known` are entries that were read with the same lock.
 fn remove_and_collect(
     store: &Store,
     gc_lock: &GcLock,
-    ids: &[EntryId],
+    (ids, known): (&[EntryId], &KnownEntries<'_>),
     monitor: &dyn Monitor,
 ) -> Result<GcStats> {
     monitor.begin(Stage::Cleaning, 0);
     store.remove_entries(gc_lock, ids)?;
-    store.collect_garbage(gc_lock, monitor)
+    store.collect_garbage_knowing(gc_lock, known, monitor)
 }
 
 /// Reading which files an entry uses takes longer than everything else, so it is done only

@@ -4,6 +4,7 @@
 //! store is still correct: an entry is removed before what it refers to, and the new pack and the
 //! file that names it are published before the old pack is removed.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,6 +16,7 @@ use super::layout::Layout;
 use super::lock::GcLock;
 use super::open::{Store, random_name};
 use super::pack::{PackIndex, PackWriter};
+use super::pack_users::PackUsers;
 pub(crate) use super::sweep::GcStats;
 use super::sweep::Sweep;
 use super::{layout, ready};
@@ -22,8 +24,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{FileKind, Timestamp};
 use crate::monitor::{Monitor, Silent};
-use crate::tree::manifest::{Manifest, References};
-use crate::tree::{Content, ContentLocation, FileData};
+use crate::tree::manifest::References;
 use crate::workers;
 
 /// A pack is rewritten if it has at least this many dead bytes, and more dead than live ones.
@@ -34,6 +35,14 @@ const STAMP_AGE: i64 = 30 * 86_400;
 
 /// Seconds until it is forgotten which directories jobs got.
 const LENT_AGE: i64 = 86_400;
+
+/// Entries that were read before.
+pub(crate) type KnownEntries<'e> = HashMap<&'e EntryId, &'e Entry>;
+
+struct EntryReferences<'e> {
+    entry: Cow<'e, Entry>,
+    references: References,
+}
 
 /// What the entries of the store refer to.
 #[derive(Default)]
@@ -94,8 +103,18 @@ impl Store {
     /// Removes everything that no entry refers to. While an entry can't be read, all contents stay,
     /// because it may need them; that is a warning, and so is what can't be removed.
     pub fn collect_garbage(&self, lock: &GcLock, monitor: &dyn Monitor) -> Result<GcStats> {
+        self.collect_garbage_knowing(lock, &KnownEntries::new(), monitor)
+    }
+
+    /// Like [`Store::collect_garbage`], without reading entries that were read with the same lock.
+    pub(crate) fn collect_garbage_knowing(
+        &self,
+        lock: &GcLock,
+        known: &KnownEntries<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<GcStats> {
         let mut sweep = Sweep::new(self);
-        let live = self.live_data(lock, &mut sweep, monitor)?;
+        let live = self.live_data(lock, known, &mut sweep, monitor)?;
         if !live.is_incomplete {
             self.collect_contents(&live, &mut sweep)?;
         }
@@ -127,15 +146,16 @@ impl Store {
     fn live_data(
         &self,
         lock: &GcLock,
+        known: &KnownEntries<'_>,
         sweep: &mut Sweep<'_>,
         monitor: &dyn Monitor,
     ) -> Result<LiveData> {
         let mut live = LiveData::default();
         let ids = self.entry_ids(None)?;
-        let references = workers::map(&ids, |id| self.read_entry_references(id));
+        let references = workers::map(&ids, |id| self.entry_references(id, known));
         for (id, references) in ids.iter().zip(references) {
             match references {
-                Ok(Some((entry, references))) => {
+                Ok(Some(EntryReferences { entry, references })) => {
                     live.manifests.insert(entry.manifest, references);
                     live.records.extend(entry.record);
                 }
@@ -163,12 +183,20 @@ impl Store {
         Ok(live)
     }
 
-    fn read_entry_references(&self, id: &EntryId) -> Result<Option<(Entry, References)>> {
-        let Some(entry) = self.read_entry(id)? else {
-            return Ok(None);
+    fn entry_references<'e>(
+        &self,
+        id: &EntryId,
+        known: &KnownEntries<'e>,
+    ) -> Result<Option<EntryReferences<'e>>> {
+        let entry = match known.get(id) {
+            Some(entry) => Some(Cow::Borrowed(*entry)),
+            None => self.read_entry(id)?.map(Cow::Owned),
         };
-        let references = self.read_references(&entry.manifest)?;
-        Ok(Some((entry, references)))
+        let with_references = |entry: Cow<'e, Entry>| {
+            let references = self.read_references(&entry.manifest)?;
+            Ok(EntryReferences { entry, references })
+        };
+        entry.map(with_references).transpose()
     }
 
     /// Adds the packs that live packs were rewritten into.
@@ -214,10 +242,13 @@ impl Store {
         for id in ids_with(".pack").filter(|id| !live.packs.contains_key(id)) {
             sweep.remove(&self.layout.pack(&id))?;
         }
+        let mut users = None;
         for id in ids_with(".pack") {
             let is_suspect = suspects.contains(&id);
             if self.may_need_rewrite(&id, live, is_suspect)? {
-                let rewritten = self.rewrite(&id, live, is_suspect, sweep);
+                let users =
+                    users.get_or_insert_with(|| PackUsers::of(&live.manifests, &live.moved));
+                let rewritten = self.rewrite(&id, users, is_suspect, sweep);
                 sweep.go_on(rewritten)?;
             }
         }
@@ -246,11 +277,11 @@ impl Store {
     fn rewrite(
         &self,
         id: &Digest,
-        live: &LiveData,
+        users: &mut PackUsers<'_>,
         is_suspect: bool,
         sweep: &mut Sweep<'_>,
     ) -> Result<()> {
-        let needed = self.live_contents(id, live)?;
+        let live = users.live_contents(self, id)?;
         let (path, file, mut index) = match self.open_pack(id) {
             Ok(opened) => opened,
             // Nothing in it can be found any more. The next restore of the entries that need it
@@ -261,9 +292,7 @@ impl Store {
             Err(error) => return Err(error),
         };
         let size = index.bytes();
-        index
-            .records
-            .retain(|record| needed.contains(&record.digest));
+        index.records.retain(|record| live.has(&record.digest));
         if !is_suspect && !is_mostly_dead(size, index.bytes()) {
             return Ok(());
         }
@@ -306,28 +335,6 @@ impl Store {
             }
         }
         Ok(writer)
-    }
-
-    /// The packed contents of all manifests that may need a pack.
-    fn live_contents(&self, pack: &Digest, live: &LiveData) -> Result<HashSet<Digest>> {
-        let mut contents = HashSet::new();
-        for (id, references) in &live.manifests {
-            // A manifest that needs a rewritten pack may need this one instead.
-            let may_need = references
-                .packs
-                .iter()
-                .any(|(needed, _)| needed == pack || live.moved.contains(needed));
-            if !may_need {
-                continue;
-            }
-            match self.read_manifest(id) {
-                Ok(manifest) => contents.extend(packed_contents(&manifest)),
-                // Its entry is a miss and needs nothing.
-                Err(error) if error.is_damage() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(contents)
     }
 
     fn collect_blobs(
@@ -402,12 +409,4 @@ impl Store {
         })?;
         sweep.sweep_old(&dir, STAMP_AGE)
     }
-}
-
-fn packed_contents(manifest: &Manifest) -> impl Iterator<Item = Digest> {
-    let packed = |(_, content): &(&FileData, Content)| content.location != ContentLocation::Blob;
-    manifest
-        .contents()
-        .filter(packed)
-        .map(|(_, content)| content.digest)
 }

@@ -38,6 +38,7 @@ mod locate;
 pub mod lock;
 mod open;
 pub mod pack;
+mod pack_users;
 pub(crate) mod prepared;
 mod quarantine;
 mod read;

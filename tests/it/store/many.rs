@@ -403,3 +403,42 @@ fn a_collection_says_that_there_is_no_garbage_until_an_entry_is_replaced() {
     save(&["--refresh", "--key", "second"]);
     assert!(!collected.exists());
 }
+
+/// An entry whose only file is in a pack that a collection has rewritten.
+fn save_rewritten(case: &Case, number: usize) {
+    let tree = case.job.join("tree");
+    let kept = tree.join("file");
+    fs::write(&kept, trees::random_bytes(number as u64, 1_000)).unwrap();
+    for dead in 0..20 {
+        let seed = (1_000 * number + dead) as u64;
+        let path = tree.join(format!("dead-{dead}"));
+        fs::write(path, trees::random_bytes(seed, 100_000)).unwrap();
+    }
+    case.sandbox.save(&case.job, "large").succeeded();
+    for dead in 0..20 {
+        fs::remove_file(tree.join(format!("dead-{dead}"))).unwrap();
+    }
+    let key = format!("kept-{number}");
+    case.sandbox.save(&case.job, &key).succeeded();
+    let arguments = ["rm", "--yes", "large"];
+    case.sandbox.run(&case.job, &arguments).succeeded();
+    let packs = fs::read_dir(case.sandbox.store().join("packs")).unwrap();
+    let names = packs.map(|entry| entry.unwrap().path());
+    let rewritten = names.filter(|path| path.extension() == Some(OsStr::new("moved")));
+    assert_eq!(rewritten.count(), number + 1);
+}
+
+#[test]
+fn what_a_collection_opens_grows_with_the_rewritten_packs_and_not_with_their_square() {
+    if !is_installed("strace", "counting opened files") {
+        return;
+    }
+    let case = Case::new();
+    let mut opened = Vec::new();
+    for numbers in [0..2, 2..4, 4..8] {
+        numbers.for_each(|number| save_rewritten(&case, number));
+        opened.push(case.opened(&["prune", "--keep", "100"]));
+    }
+    let growth = [opened[1] - opened[0], opened[2] - opened[1]];
+    assert!(growth[1] <= 2 * growth[0] + 2, "{opened:?}");
+}
