@@ -72,7 +72,7 @@ fn is_same_leaf(a: &Leaf, b: &Leaf) -> bool {
         }
 }
 
-fn is_same_file(a: &FileData, b: &FileData) -> bool {
+pub(super) fn is_same_file(a: &FileData, b: &FileData) -> bool {
     let digest = |file: &FileData| file.content.map(|content| content.digest);
     (a.size, &a.extents, digest(a)) == (b.size, &b.extents, digest(b))
 }

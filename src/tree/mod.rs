@@ -6,6 +6,7 @@
 //! - [`scan`] reads directories from disk, in parallel
 //! - [`manifest`] adds the digests of all contents to a tree, and encodes it
 //! - [`stamp`] recognises files that did not change since they matched a manifest (pure)
+//! - [`transfer`] finds what a stamp says about the files of another manifest (pure)
 //! - [`compare`] finds files whose contents are known from a manifest (pure)
 //! - [`plan`] decides how to bring a directory into the state of a manifest (pure)
 //! - [`apply`] carries out a plan, in parallel
@@ -23,6 +24,7 @@ mod reader;
 mod roots;
 pub mod scan;
 pub(crate) mod stamp;
+pub(crate) mod transfer;
 
 pub use model::{
     Content, ContentLocation, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree,

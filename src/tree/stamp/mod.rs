@@ -175,8 +175,7 @@ impl Stamp {
 
     /// Whether a directory on disk has only names that the directory of the manifest has.
     pub(crate) fn has_no_extraneous(&self, id: DirId, stat: &Stat) -> bool {
-        let known = self.dir(id);
-        known.is_some_and(|state| state.is_state_of(stat))
+        self.dir(id).is_some_and(|state| state.is_state_of(stat))
     }
 
     /// Drops the states on devices for which `proves` is false.

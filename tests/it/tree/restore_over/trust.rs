@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Case;
-use crate::support::compare::identity;
+use crate::support::compare::{assert_same, identity, snapshot};
 use crate::support::{Sandbox, trees};
 
 #[test]
@@ -140,4 +140,31 @@ fn files_unchanged_since_their_restore_are_not_read_again() {
     trees::settle();
     case.restored();
     assert_eq!(case.restored()["compared-files"], 0);
+}
+
+/// A machine restores the newest entry over the one that it had before.
+#[test]
+fn files_that_the_last_entry_had_too_are_not_read_again() {
+    let case = Case::new();
+    let changed = case.original.join("src/3.rs");
+    fs::write(&changed, b"changed").unwrap();
+    trees::settle();
+    let one = case.sandbox.job("one");
+    case.sandbox.save(&one, "k2").succeeded();
+    let wanted = snapshot(&case.original);
+    let restored = case.sandbox.mirror(&case.job, "k2").succeeded().json();
+    assert_eq!(
+        (&restored["compared-files"], &restored["written-files"]),
+        (&0.into(), &1.into()),
+        "{restored:#}"
+    );
+    assert_same(&wanted, &snapshot(&case.tree));
+    // A change that size and modification time hide, and an extraneous name.
+    let times = case.at("same").metadata().unwrap().modified().unwrap();
+    fs::write(case.at("same"), b"ALWAYS THE SAME").unwrap();
+    let file = fs::File::options().write(true).open(case.at("same"));
+    file.unwrap().set_modified(times).unwrap();
+    fs::write(case.at("src/extraneous"), b"").unwrap();
+    case.sandbox.mirror(&case.job, "k").succeeded();
+    assert_same(&case.wanted, &snapshot(&case.tree));
 }
