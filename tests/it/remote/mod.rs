@@ -5,6 +5,8 @@ pub(crate) mod background;
 mod cargo;
 mod commands;
 mod failures;
+mod link;
+mod machines;
 mod one_pusher;
 mod policies;
 mod proxy;
