@@ -1,6 +1,7 @@
 //! Two machines, each with a store, and one bucket in memory.
 
 mod bucket;
+mod costs;
 mod damage;
 mod hostile;
 mod machine;
