@@ -16,6 +16,7 @@ use super::remote_status::{add_background, render_status};
 use super::second_tier::SecondTierArgs;
 use super::text::{Rendered, one_line};
 use super::values::{KeepCount, keep_counts, parse_duration, parse_keep_count};
+use crate::error::Error;
 use crate::fmt::human::{age, bytes, elapsed, plural};
 use crate::ops::entries;
 use crate::remote::{
@@ -282,7 +283,7 @@ fn pull(context: &mut CommandContext<'_>, args: &RemotePullArgs) -> Result<Exit>
 
 fn render_verify(report: &RemoteVerifyReport) -> Rendered {
     let mut text = String::new();
-    for (_, error) in &report.damaged {
+    for (_, error) in report.damaged.iter().chain(&report.refused) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "⚠️ {error}");
     }
@@ -305,15 +306,23 @@ fn render_verify(report: &RemoteVerifyReport) -> Rendered {
             plural(report.newer, "entry", "entries")
         );
     }
-    let damaged: Vec<Value> = report
-        .damaged
-        .iter()
-        .map(|(record, error)| json!({ "record": record, "reason": error.to_string() }))
-        .collect();
+    if !report.refused.is_empty() {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "⚠️ {} not checked and not used here, because no key of the option trust signed them",
+            plural(report.refused.len() as u64, "entry", "entries")
+        );
+    }
+    let reasons = |records: &[(String, Error)]| -> Vec<Value> {
+        let reason = |(record, error): &(String, Error)| json!({ "record": record, "reason": error.to_string() });
+        records.iter().map(reason).collect()
+    };
     let json = json!({
         "intact": report.intact,
         "newer": report.newer,
-        "damaged": damaged,
+        "damaged": reasons(&report.damaged),
+        "refused": reasons(&report.refused),
         "read-bytes": report.bytes,
         "repaired": report.repaired,
     });

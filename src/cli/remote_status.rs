@@ -20,6 +20,7 @@ pub(super) fn render_status(remote: &Remote, status: &RemoteStatus) -> Rendered 
         "unreferenced-bytes": status.unreferenced_bytes,
         "damaged": status.damaged,
         "newer": status.newer,
+        "refused": status.refused,
         "entries": status.entries.iter().map(entry_json).collect::<Vec<_>>(),
     });
     let mut table = Table::new([
@@ -70,6 +71,13 @@ pub(super) fn render_status(remote: &Remote, status: &RemoteStatus) -> Rendered 
             text,
             "   {} of a newer local-cache not listed",
             plural(status.newer, "entry", "entries")
+        );
+    }
+    if status.refused > 0 {
+        let _ = writeln!(
+            text,
+            "⚠️ {} not listed and not used here, because no key of the option trust signed them; `local-cache remote verify` names them",
+            plural(status.refused, "entry", "entries")
         );
     }
     (text, json)

@@ -71,6 +71,16 @@ fn of_probe(probe: &RemoteProbe) -> Vec<Finding> {
             "let the bucket's policy allow it (docs/remote.md), or use push=never to only read",
         ));
     }
+    if let Some(reason) = probe.useless_pushes {
+        findings.push(Finding::warning(
+            CHECK,
+            format!(
+                "no machine with the same keys uses what this one pushes to {}: {reason}",
+                probe.place
+            ),
+            "correct the options, or use push=never to only read (docs/remote.md)",
+        ));
+    }
     let skew = probe.clock_seconds_ahead.unwrap_or_default();
     if skew.unsigned_abs() >= MAX_SKEW {
         findings.push(Finding::warning(
@@ -210,6 +220,12 @@ mod tests {
             "the clock of the remote s3://bucket/ci is 10 min ahead of this machine's; requests are refused from 15 min on",
         ];
         check(&refused, &texts, Status::Warning);
+        let useless = RemoteProbe {
+            useless_pushes: Some("the option trust is set without sign"),
+            ..probe()
+        };
+        let text = "no machine with the same keys uses what this one pushes to s3://bucket/ci: the option trust is set without sign";
+        check(&useless, &[text], Status::Warning);
         let skewed = RemoteProbe {
             failure: Some(ProbeFailure::Clock),
             clock_seconds_ahead: Some(-1200),

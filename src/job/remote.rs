@@ -83,6 +83,9 @@ mod open {
                 Some(path) => Some(namespace.locate(path)?),
                 None => certificates_of_host(namespace)?,
             };
+            for file in [&mut config.sign, &mut config.trust].into_iter().flatten() {
+                *file = namespace.locate(file)?;
+            }
             let env = self.environment(namespace, env)?;
             let trust = Trust::of_branch(self.is_of_branch);
             let tier = RemoteTier::new(&config, &env, trust)?;

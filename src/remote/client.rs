@@ -35,6 +35,7 @@ use super::error::{RemoteError, RemoteResult, RequestTarget, classify};
 use super::name::TOP;
 use super::network::{Attempt, Network, POLL, StartedRequest};
 use super::pacer::Pacer;
+use super::signature::RecordKeys;
 use super::usage::UsageClock;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -78,6 +79,8 @@ pub(crate) struct RemoteClient {
     place: String,
     identity: String,
     bucket: String,
+    /// Those of this machine, for the records that it reads and writes.
+    pub(super) keys: RecordKeys,
     /// How long the remote may be used in all, and how long it was.
     timeout: Option<Duration>,
     clock: UsageClock,
@@ -101,6 +104,7 @@ impl RemoteClient {
     pub(crate) fn new(config: &RemoteConfig, env: &Env, with_timeout: bool) -> Result<Self> {
         let config = &with_server(config, env);
         let mut client = Self::with_connections(connect(config, env)?, config)?;
+        client.keys = RecordKeys::read(config)?;
         client.timeout = with_timeout.then_some(config.timeout);
         Ok(client)
     }
@@ -123,6 +127,7 @@ impl RemoteClient {
                 config.place()
             ),
             bucket: config.bucket.clone(),
+            keys: RecordKeys::default(),
             timeout: None,
             clock: UsageClock::default(),
             pacer: config.bandwidth.map(Pacer::new),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::client::{RemoteClient, Traffic};
 use super::config::RemoteConfig;
+use super::error::RemoteResult;
 use super::gc::{RemoteGcOptions, RemoteGcStats, collect};
 use super::name::{GroupName, Trust};
 use super::pull::{PullRequest, PullStats, pull};
@@ -12,7 +13,7 @@ use super::status::{
     FoundRecord, RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport, all_records, status, verify,
 };
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::ops::LOCK_TIMEOUT;
 use crate::store::{Entry, Store};
@@ -76,6 +77,8 @@ impl Remote {
     }
 
     /// Pulls the newest entry of each key and group that the remote has, with one list for all keys.
+    ///
+    /// Errors: also if a key has only entries that no trusted key signed.
     pub fn pull(
         &self,
         store: &Store,
@@ -89,9 +92,13 @@ impl Remote {
             let is_there = |trust: &Trust| found.group == GroupName::new(*trust, group);
             keys.contains(key) && self.trust.readable(group).iter().any(is_there)
         });
-        records.sort_by_key(|found| std::cmp::Reverse(found.record.entry.created));
+        records.sort_by_key(|found| {
+            let newest_first = std::cmp::Reverse(found.record.entry.created);
+            (found.refusal.is_some(), newest_first)
+        });
         let mut seen = HashSet::new();
         records.retain(|found| seen.insert(found.record.entry.id()));
+        let records = without_refused(records, monitor)?;
         let lock = store.lock_shared(LOCK_TIMEOUT)?;
         let mut pulled = Vec::with_capacity(records.len());
         for FoundRecord { group, record, .. } in records {
@@ -108,4 +115,28 @@ impl Remote {
         }
         Ok(pulled)
     }
+}
+
+/// The records that may be used. The others are a warning where their key has one that may be used.
+fn without_refused(
+    records: Vec<FoundRecord>,
+    monitor: &dyn Monitor,
+) -> RemoteResult<Vec<FoundRecord>> {
+    let (refused, accepted): (Vec<_>, Vec<_>) = records
+        .into_iter()
+        .partition(|found| found.refusal.is_some());
+    for FoundRecord {
+        record, refusal, ..
+    } in refused
+    {
+        let has_key = |found: &FoundRecord| found.record.entry.key == record.entry.key;
+        match refusal {
+            Some(refusal) if accepted.iter().any(has_key) => {
+                monitor.warn(&Error::from(refusal).with_advice());
+            }
+            Some(refusal) => return Err(refusal),
+            None => {}
+        }
+    }
+    Ok(accepted)
 }

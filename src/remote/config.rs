@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// The options, as an error lists them.
-const OPTIONS: &str = "endpoint, region, push, timeout, bandwidth and ca-file";
+const OPTIONS: &str = "endpoint, region, push, timeout, bandwidth, ca-file, sign and trust";
 /// How long a restore or a save waits for the remote, unless the URL says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -28,6 +28,10 @@ pub struct RemoteConfig {
     pub bandwidth: Option<u64>,
     /// Certificates to trust instead of those of the system, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// The private key that signs the records of pushes, in PEM.
+    pub sign: Option<PathBuf>,
+    /// The public keys whose records are used, in PEM; none to use all records.
+    pub trust: Option<PathBuf>,
 }
 
 /// Whether a save also writes to the remote.
@@ -87,6 +91,8 @@ impl RemoteConfig {
             timeout: DEFAULT_TIMEOUT,
             bandwidth: None,
             ca_file: None,
+            sign: None,
+            trust: None,
         };
         let mut seen = Vec::new();
         for (name, value) in url.query_pairs() {
@@ -140,12 +146,16 @@ impl RemoteConfig {
                         .ok_or_else(|| wrong("write bytes per second like 50MB"))?,
                 );
             }
-            "ca-file" => {
+            "ca-file" | "sign" | "trust" => {
                 let path = PathBuf::from(value);
                 if !path.is_absolute() {
                     return Err(wrong("write the absolute path of a PEM file"));
                 }
-                self.ca_file = Some(path);
+                *match name {
+                    "ca-file" => &mut self.ca_file,
+                    "sign" => &mut self.sign,
+                    _ => &mut self.trust,
+                } = Some(path);
             }
             _ => {
                 return Err(format!(
@@ -231,7 +241,7 @@ mod tests {
     #[test]
     fn every_option_is_taken() {
         let config = RemoteConfig::parse(
-            "s3://my-bucket/ci/cache/?endpoint=https://s3.example:9000/&region=eu-1&push=never&timeout=90s&bandwidth=50MB&ca-file=/etc/ca.pem",
+            "s3://my-bucket/ci/cache/?endpoint=https://s3.example:9000/&region=eu-1&push=never&timeout=90s&bandwidth=50MB&ca-file=/etc/ca.pem&sign=/etc/key.pem&trust=/etc/keys.pub",
         )
         .unwrap();
         let expected = RemoteConfig {
@@ -243,6 +253,8 @@ mod tests {
             timeout: Duration::from_secs(90),
             bandwidth: Some(50_000_000),
             ca_file: Some("/etc/ca.pem".into()),
+            sign: Some("/etc/key.pem".into()),
+            trust: Some("/etc/keys.pub".into()),
         };
         assert_eq!(config, expected);
     }
@@ -273,6 +285,8 @@ mod tests {
             ("s3://my-bucket?bandwidth=0", "bandwidth"),
             ("s3://my-bucket?bandwidth=fast", "bandwidth"),
             ("s3://my-bucket?ca-file=ca.pem", "ca-file"),
+            ("s3://my-bucket?sign=key.pem", "sign"),
+            ("s3://my-bucket?trust=", "trust"),
             ("s3://my-bucket?region=a&region=b", "twice"),
             ("s3://my-bucket?colour=red", OPTIONS),
         ];

@@ -33,6 +33,11 @@ pub(crate) enum RemoteError {
     Missing { object: String },
     #[error("{object} on the remote is damaged: {reason}")]
     Damaged { object: String, reason: String },
+    #[error("{object} on the remote is refused: {reason}")]
+    Refused {
+        object: String,
+        reason: &'static str,
+    },
     #[error(
         "{object} on the remote has format version {found}, this local-cache reads up to {supported}"
     )]
@@ -57,6 +62,10 @@ pub(crate) enum RemoteError {
         "entry {entry} is not copied to the remote: another job copies entries of its group, and took too long"
     )]
     OtherPush { entry: String },
+    #[error(
+        "entry {entry} is not copied to the remote: the option trust is set without sign, so the entry would be refused"
+    )]
+    Unsigned { entry: String },
     /// The local store failed, or the user interrupted.
     #[error(transparent)]
     Local(#[from] Error),
@@ -76,10 +85,12 @@ impl RemoteError {
             self,
             Self::Missing { .. }
                 | Self::Damaged { .. }
+                | Self::Refused { .. }
                 | Self::Newer { .. }
                 | Self::NoSpace { .. }
                 | Self::OfBranches { .. }
                 | Self::OtherPush { .. }
+                | Self::Unsigned { .. }
         )
     }
 
@@ -108,6 +119,9 @@ impl RemoteError {
             Self::Missing { .. } | Self::Damaged { .. } => {
                 "it counts as a miss; `local-cache remote verify --repair` removes such entries"
             }
+            Self::Refused { .. } => {
+                "it counts as a miss; push the entry with the option sign, or add the public key of its machine to the file of the option trust"
+            }
             Self::Newer { .. } => "update local-cache",
             Self::NoSpace { .. } => {
                 "it counts as a miss; free space, or set max-cache-size so that old entries go"
@@ -117,6 +131,9 @@ impl RemoteError {
             }
             Self::OtherPush { .. } => {
                 "the next save with this key copies it, or `local-cache remote push`"
+            }
+            Self::Unsigned { .. } => {
+                "name a private key with the option sign, or use push=never to only read"
             }
             Self::Local(_) => "",
         }

@@ -3,8 +3,9 @@
 
 use super::manifest::{RemoteManifest, WireManifest};
 use super::name::{PushId, key_id};
-use super::record::{ManifestReference, RemoteRecord, SegmentReference, VERSION};
+use super::record::{ManifestReference, ReadRecord, RemoteRecord, SegmentReference, VERSION};
 use super::segment::{LARGEST_FRAME, SegmentIndex};
+use super::signature::RecordKeys;
 use crate::digest::Digest;
 use crate::store::{CacheKind, Entry, EntryGroup};
 use crate::tree::manifest::Manifest;
@@ -27,9 +28,16 @@ fn record(bytes: &[u8]) {
     };
     let id = key_id(&record.entry.group, &record.entry.key);
     let name = format!("entries/{id}-{}.json", record.push);
-    let encoded = record.encode().expect("a record can be encoded");
-    if let Ok(decoded) = RemoteRecord::decode(&encoded, &name) {
-        assert_eq!(decoded, record);
+    // Nobody has the private key of this public one, which is a digest.
+    let key = *Digest::of(b"a public key").as_bytes();
+    let keys = RecordKeys::new(None, Some(vec![key]));
+    if let Ok(read) = ReadRecord::decode(bytes, &name, &keys) {
+        assert!(!keys.accepts(read.author));
+    }
+    let encoded = record.encode(&name, &RecordKeys::default());
+    let encoded = encoded.expect("a record can be encoded");
+    if let Ok((decoded, signature)) = RemoteRecord::decode(&encoded, &name) {
+        assert_eq!((decoded, signature), (record, None));
     }
 }
 

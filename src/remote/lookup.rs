@@ -6,7 +6,7 @@ use crate::monitor::Monitor;
 use crate::remote::client::{ListedObject, PendingRange, RemoteClient};
 use crate::remote::error::{RemoteError, RemoteResult};
 use crate::remote::name::{GroupName, ObjectKind, PushId};
-use crate::remote::record::{LARGEST_RECORD, RemoteRecord};
+use crate::remote::record::{LARGEST_RECORD, ReadRecord};
 
 /// So many records of a group are read at most: those written last. Garbage collection keeps fewer.
 const MOST_RECORDS: usize = 64;
@@ -82,19 +82,20 @@ pub(crate) fn records_among(objects: &[ListedObject]) -> Vec<&ListedObject> {
     objects.iter().filter(is_record).collect()
 }
 
-/// Reads the records that were written last, newest first. A damaged one is a warning.
-pub(crate) fn newest_records(
+/// Reads the records that were written last, newest first, also those that this machine refuses. A
+/// damaged one is a warning.
+pub(crate) fn newest_records<'l>(
     client: &RemoteClient,
-    listing: &GroupListing,
+    listing: &'l GroupListing,
     monitor: &dyn Monitor,
-) -> RemoteResult<Vec<RemoteRecord>> {
+) -> RemoteResult<Vec<(&'l ListedObject, ReadRecord)>> {
     let mut objects = listing.records();
     objects.truncate(MOST_RECORDS);
     let read = read_records(client, &objects, monitor)?;
     let mut records = Vec::with_capacity(read.len());
-    for result in read {
+    for (object, result) in objects.into_iter().zip(read) {
         match result {
-            Ok(record) => records.push(record),
+            Ok(record) => records.push((object, record)),
             // Garbage collection removed it meanwhile.
             Err(RemoteError::Missing { .. }) => {}
             Err(error) => monitor.warn(&Error::from(error).with_advice()),
@@ -108,7 +109,7 @@ pub(crate) fn read_records(
     client: &RemoteClient,
     objects: &[&ListedObject],
     monitor: &dyn Monitor,
-) -> RemoteResult<Vec<RemoteResult<RemoteRecord>>> {
+) -> RemoteResult<Vec<RemoteResult<ReadRecord>>> {
     let mut records = Vec::with_capacity(objects.len());
     for objects in objects.chunks(MOST_RECORDS) {
         let start = |object: &&ListedObject| start_record(client, object);
@@ -116,7 +117,7 @@ pub(crate) fn read_records(
         for (object, range) in objects.iter().zip(pending) {
             let record = range
                 .and_then(|range| range.wait(monitor))
-                .and_then(|bytes| RemoteRecord::decode(&bytes, &object.name));
+                .and_then(|bytes| ReadRecord::decode(&bytes, &object.name, &client.keys));
             match record {
                 Err(error) if !error.is_of_object() => return Err(error),
                 result => records.push(result),

@@ -21,6 +21,9 @@
 //! Everyone who may write to a group can write what its jobs restore, with right digests. The object
 //! names begin with the trust and the scope, so that policies of the bucket can tell writers apart.
 //! [`Trust`] says what each run reads and writes.
+//!
+//! With keys, it is not the bucket that decides: a machine that trusts some keys uses only records
+//! that one of them signed. [`signature`] says what that covers.
 
 mod background;
 mod client;
@@ -31,11 +34,13 @@ mod error;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod gc;
+mod keys;
 mod lookup;
 mod manifest;
 mod memory;
 mod name;
 mod network;
+mod owner;
 mod pacer;
 mod probe;
 mod pull;
@@ -45,6 +50,7 @@ mod record;
 mod segment;
 mod server_clock;
 mod settings;
+mod signature;
 mod status;
 #[cfg(test)]
 mod tests;

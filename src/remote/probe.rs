@@ -6,6 +6,7 @@ use super::client::RemoteClient;
 use super::config::{PushMode, RemoteConfig};
 use super::error::{RemoteError, RemoteResult};
 use super::name::{PushId, Trust, probe_object};
+use super::signature::RecordKeys;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
@@ -28,6 +29,8 @@ pub(crate) struct RemoteProbe {
     pub(crate) refused: Vec<&'static str>,
     /// Whether what was written could not be deleted. Only garbage collection needs that.
     pub(crate) left_object: bool,
+    /// Why machines with the same trusted keys would not use what this one pushes.
+    pub(crate) useless_pushes: Option<&'static str>,
     /// Why the other requests were not sent.
     pub(crate) failure: Option<ProbeFailure>,
 }
@@ -71,6 +74,7 @@ pub(super) fn probe_with(
         found: RemoteProbe {
             place: client.place().to_owned(),
             is_read_only: mode == PushMode::Never,
+            useless_pushes: useless_pushes(&client.keys, mode),
             ..RemoteProbe::default()
         },
     };
@@ -90,6 +94,18 @@ pub(super) fn probe_with(
         }),
         clock_seconds_ahead: client.clock_seconds_ahead(),
         ..running.found
+    }
+}
+
+fn useless_pushes(keys: &RecordKeys, mode: PushMode) -> Option<&'static str> {
+    if mode == PushMode::Never {
+        None
+    } else if keys.refuses_unsigned() {
+        Some("the option trust is set without sign")
+    } else if keys.refuses_own() {
+        Some("the file of the option trust lacks the public key of the option sign")
+    } else {
+        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! Records: what a push saved, in a small JSON object. It exists only when everything it names does.
 //!
 //! A record is written last and never changed. Its checksum covers its other fields; it names the
-//! manifest and the segments by digests.
+//! manifest and the segments by digests. A [signature](super::signature) is next to the checksum.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{RemoteError, RemoteResult};
 use super::name::{PushId, key_id};
+use super::signature::{RecordAuthor, RecordKeys, RecordSignature};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::store::{Entry, EntryGroup, layout};
@@ -55,19 +56,61 @@ struct SealedRecord<'r> {
     #[serde(flatten)]
     record: Cow<'r, RemoteRecord>,
     checksum: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<RecordSignature>,
+}
+
+/// A record as it was read, and who signed it.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadRecord {
+    pub(crate) record: RemoteRecord,
+    pub(crate) author: RecordAuthor,
+}
+
+impl ReadRecord {
+    /// Reads the record from the object `name`.
+    pub(crate) fn decode(bytes: &[u8], name: &str, keys: &RecordKeys) -> RemoteResult<Self> {
+        let (record, signature) = RemoteRecord::decode(bytes, name)?;
+        let author = keys.author(&record.plain()?, name, signature.as_ref());
+        Ok(Self { record, author })
+    }
+
+    /// The record, if the machine uses those of its author.
+    pub(crate) fn accepted(self, keys: &RecordKeys, name: &str) -> RemoteResult<RemoteRecord> {
+        if keys.accepts(self.author) {
+            return Ok(self.record);
+        }
+        Err(self.refusal(name))
+    }
+
+    /// Why the record is not used.
+    pub(crate) fn refusal(&self, name: &str) -> RemoteError {
+        RemoteError::Refused {
+            object: name.to_owned(),
+            reason: match self.author {
+                RecordAuthor::Unknown => "it is not signed",
+                _ => "no key that is trusted here signed it",
+            },
+        }
+    }
 }
 
 impl RemoteRecord {
-    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+    /// The bytes of the object `name`, signed if there is a key for that.
+    pub(crate) fn encode(&self, name: &str, keys: &RecordKeys) -> Result<Vec<u8>> {
         let sealed = SealedRecord {
             record: Cow::Borrowed(self),
             checksum: self.checksum()?,
+            signature: keys.sign(&self.plain()?, name)?,
         };
         serde_json::to_vec(&sealed).map_err(Error::defect)
     }
 
-    /// Reads the record from the object `name`.
-    pub(crate) fn decode(bytes: &[u8], name: &str) -> RemoteResult<Self> {
+    /// Reads the record from the object `name`, with a signature that is not checked yet.
+    pub(super) fn decode(
+        bytes: &[u8],
+        name: &str,
+    ) -> RemoteResult<(Self, Option<RecordSignature>)> {
         #[derive(Deserialize)]
         struct RecordVersion {
             format: u32,
@@ -83,7 +126,11 @@ impl RemoteRecord {
                 supported: VERSION,
             });
         }
-        let SealedRecord { record, checksum } = serde_json::from_slice(bytes).map_err(damaged)?;
+        let SealedRecord {
+            record,
+            checksum,
+            signature,
+        } = serde_json::from_slice(bytes).map_err(damaged)?;
         let record = record.into_owned();
         if record.checksum()? != checksum {
             return Err(RemoteError::damaged(name, "its checksum is wrong"));
@@ -106,7 +153,7 @@ impl RemoteRecord {
                 supported: layout::VERSION,
             });
         }
-        Ok(record)
+        Ok((record, signature))
     }
 
     /// Whether the record is of this very group. The name has only a short digest of it.
@@ -127,10 +174,13 @@ impl RemoteRecord {
         segments.fold(self.manifest.bytes, u64::saturating_add)
     }
 
+    /// What checksum and signature cover.
+    fn plain(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(Error::defect)
+    }
+
     fn checksum(&self) -> Result<Digest> {
-        serde_json::to_vec(self)
-            .map(|bytes| Digest::of(&bytes))
-            .map_err(Error::defect)
+        Ok(Digest::of(&self.plain()?))
     }
 }
 
@@ -182,6 +232,12 @@ pub(super) mod tests {
         }
     }
 
+    fn encode(record: &RemoteRecord) -> Vec<u8> {
+        record
+            .encode(&name(record), &RecordKeys::default())
+            .unwrap()
+    }
+
     fn name(record: &RemoteRecord) -> String {
         let group = &record.entry.group;
         GroupName::new(Trust::Branch, group).record(&key_id(group, &record.entry.key), &record.push)
@@ -190,9 +246,9 @@ pub(super) mod tests {
     #[test]
     fn decoding_reverses_encoding_and_detects_every_change() {
         let record = record("linux-1", 5, &[Digest::of(b"a"), Digest::of(b"b")]);
-        let bytes = record.encode().unwrap();
+        let bytes = encode(&record);
         let name = name(&record);
-        assert_eq!(RemoteRecord::decode(&bytes, &name).unwrap(), record);
+        assert_eq!(RemoteRecord::decode(&bytes, &name).unwrap().0, record);
         for at in 0..bytes.len() {
             assert!(RemoteRecord::decode(&bytes[..at], &name).is_err(), "{at}");
             let mut changed = bytes.clone();
@@ -204,7 +260,7 @@ pub(super) mod tests {
     #[test]
     fn a_record_under_another_name_is_damaged() {
         let [a, b] = ["a", "b"].map(|key| record(key, 5, &[]));
-        let error = RemoteRecord::decode(&a.encode().unwrap(), &name(&b)).unwrap_err();
+        let error = RemoteRecord::decode(&encode(&a), &name(&b)).unwrap_err();
         assert!(error.is_of_object(), "{error}");
     }
 
@@ -213,7 +269,7 @@ pub(super) mod tests {
         let claim = |change: &dyn Fn(&mut RemoteRecord)| {
             let mut record = record("linux-1", 5, &[Digest::of(b"a")]);
             change(&mut record);
-            RemoteRecord::decode(&record.encode().unwrap(), &name(&record))
+            RemoteRecord::decode(&encode(&record), &name(&record))
         };
         assert!(claim(&|record| record.segments[0].bytes = LARGEST_SEGMENT).is_ok());
         let wrong: [&dyn Fn(&mut RemoteRecord); 3] = [
@@ -231,7 +287,7 @@ pub(super) mod tests {
     fn a_newer_record_says_so() {
         let mut record = record("linux-1", 5, &[]);
         record.format = VERSION + 1;
-        let error = RemoteRecord::decode(&record.encode().unwrap(), &name(&record)).unwrap_err();
+        let error = RemoteRecord::decode(&encode(&record), &name(&record)).unwrap_err();
         assert!(error.to_string().contains("format version 2"), "{error}");
     }
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::owner::{Protection, check_owner};
 use crate::error::{Error, Result};
-use crate::fs::{Namespace, Stat, effective_uid, files};
+use crate::fs::{Namespace, effective_uid, files};
 use crate::store::layout;
 
 /// Of the user, below the home directory.
@@ -55,7 +56,8 @@ fn read_config(path: &Path) -> Result<Option<MachineConfig>> {
     let Some((bytes, stat)) = files::read_with_stat(path, LARGEST_CONFIG)? else {
         return Ok(None);
     };
-    check_owner(path, &stat, effective_uid())?;
+    // Who may write the file decides where jobs send their credentials and what they restore.
+    check_owner(path, &stat, Protection::Writing, effective_uid())?;
     let cannot_be_used = |reason: &str| {
         Error::invalid(format!(
             "{} cannot be used: {reason}; the only setting is remote = \"s3://bucket/prefix\"",
@@ -66,22 +68,6 @@ fn read_config(path: &Path) -> Result<Option<MachineConfig>> {
     toml::from_str(&text)
         .map(Some)
         .map_err(|error| cannot_be_used(error.message()))
-}
-
-/// Who may write the file decides where jobs send their credentials and what they restore.
-fn check_owner(path: &Path, stat: &Stat, user: u32) -> Result<()> {
-    let reason = if stat.uid != 0 && stat.uid != user && user != 0 {
-        "it belongs to another user"
-    } else if stat.mode & 0o022 != 0 {
-        "other users may write to it"
-    } else {
-        return Ok(());
-    };
-    Err(Error::Untrusted {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-        advice: "let root or the user who runs this own it, and close it with `chmod go-w`",
-    })
 }
 
 #[cfg(test)]
@@ -98,9 +84,6 @@ mod tests {
         files::write_new(&path, 0o644, b"remote = \"s3://bucket\"").unwrap();
         let read = || remote_of_machine(dir.path(), &Local::new(None));
         assert_eq!(read().unwrap().as_deref(), Some("s3://bucket"));
-        let (_, stat) = files::read_with_stat(&path, 100).unwrap().unwrap();
-        assert!(check_owner(&path, &Stat { uid: 5, ..stat }, 6).is_err());
-        assert!(check_owner(&path, &Stat { uid: 0, ..stat }, 6).is_ok());
         let choose = |named| remote_url(named, dir.path(), &Local::new(None)).unwrap();
         assert_eq!(choose(None).as_deref(), Some("s3://bucket"));
         assert_eq!(choose(Some(" s3://named ")).as_deref(), Some("s3://named"));

@@ -39,6 +39,8 @@ pub struct RemoteStatus {
     pub damaged: u64,
     /// Entries that a newer version of this program wrote.
     pub newer: u64,
+    /// Entries that no trusted key signed.
+    pub refused: u64,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,9 @@ pub struct RemoteVerifyReport {
     pub damaged: Vec<(String, Error)>,
     /// Entries that a newer version of this program wrote. They are not checked and never removed.
     pub newer: u64,
+    /// Names of records that no trusted key signed, each with the reason. They are not checked and
+    /// never removed: another machine may trust their keys.
+    pub refused: Vec<(String, Error)>,
     /// Bytes that were read.
     pub bytes: u64,
     /// Whether the damaged entries were removed.
@@ -69,6 +74,8 @@ pub(crate) struct FoundRecord {
     pub(crate) group: GroupName,
     pub(crate) object: ListedObject,
     pub(crate) record: RemoteRecord,
+    /// Why this machine does not use the entry.
+    pub(crate) refusal: Option<RemoteError>,
 }
 
 /// Errors about objects, by name.
@@ -84,10 +91,11 @@ pub(crate) fn all_records(
     let listed = records_among(objects);
     for (object, record) in listed.iter().zip(read_records(client, &listed, monitor)?) {
         match (record, GroupName::of_object(&object.name)) {
-            (Ok(record), Some(group)) => records.push(FoundRecord {
+            (Ok(read), Some(group)) => records.push(FoundRecord {
                 group,
                 object: (*object).clone(),
-                record,
+                refusal: (!client.keys.accepts(read.author)).then(|| read.refusal(&object.name)),
+                record: read.record,
             }),
             (Err(RemoteError::Missing { .. }), _) | (_, None) => {}
             (Err(error), _) => errors.push((object.name.clone(), error)),
@@ -101,7 +109,9 @@ pub(crate) fn status(client: &RemoteClient, monitor: &dyn Monitor) -> RemoteResu
     let mut objects = client.list("", monitor)?;
     objects.retain(|object| ObjectKind::of(&object.name) != ObjectKind::Probe);
     let (records, errors) = all_records(client, &objects, monitor)?;
-    for (_, error) in errors.iter().take(10) {
+    let refusals = records.iter().filter_map(|found| found.refusal.as_ref());
+    let problems = errors.iter().map(|(_, error)| error).chain(refusals);
+    for error in problems.take(10) {
         monitor.warn(&error.to_string());
     }
     let named: HashSet<String> = records
@@ -119,9 +129,10 @@ pub(crate) fn status(client: &RemoteClient, monitor: &dyn Monitor) -> RemoteResu
         unreferenced_bytes: unreferenced.map(|object| object.bytes).sum(),
         damaged,
         newer: errors.len() as u64 - damaged,
+        refused: records.iter().filter(|it| it.refusal.is_some()).count() as u64,
         entries: Vec::new(),
     };
-    for found in records {
+    for found in records.into_iter().filter(|it| it.refusal.is_none()) {
         let Some(trust) = found.group.trust() else {
             continue;
         };
@@ -174,10 +185,14 @@ pub(crate) fn verify(
         checked: HashMap::new(),
         bytes: 0,
     };
-    for found in &records {
-        match check.entry(found) {
+    for found in records {
+        if let Some(refusal) = found.refusal {
+            report.refused.push((found.object.name, refusal.into()));
+            continue;
+        }
+        match check.entry(&found) {
             Ok(()) => report.intact += 1,
-            Err(error) if error.is_of_object() => report.add(found.object.name.clone(), error),
+            Err(error) if error.is_of_object() => report.add(found.object.name, error),
             Err(error) => return Err(error),
         }
     }

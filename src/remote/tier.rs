@@ -54,6 +54,8 @@ pub struct RemoteTier {
     not_in_background: Mutex<Option<String>>,
     /// Whether a failure was reported. There is one warning, whatever follows from it.
     has_failed: AtomicBool,
+    /// Whether a refused record was reported.
+    has_refused: AtomicBool,
 }
 
 impl RemoteTier {
@@ -89,6 +91,7 @@ impl RemoteTier {
             in_background: AtomicU64::new(0),
             not_in_background: Mutex::default(),
             has_failed: AtomicBool::new(false),
+            has_refused: AtomicBool::new(false),
         }
     }
 
@@ -223,20 +226,53 @@ impl RemoteTier {
         monitor: &dyn Monitor,
     ) -> RemoteResult<Vec<(Trust, RemoteRecord)>> {
         let key_id = key_id(group, key);
-        let mut found = Vec::new();
+        let (mut found, mut refusals) = (Vec::new(), Vec::new());
         for trust in self.trust.readable(group) {
             let name = GroupName::new(*trust, group);
             let listing = GroupListing::read_records(&self.client, &name, monitor)?;
             let of_key = listing.of_key(&key_id, &workers::lock(&self.broken));
-            let mut records = newest_records(&self.client, &of_key, monitor)?;
+            let mut records = self.usable_records(&of_key, &mut refusals, monitor)?;
             if records.is_empty() {
                 let others = listing.without(&of_key);
-                records = newest_records(&self.client, &others, monitor)?;
+                records = self.usable_records(&others, &mut refusals, monitor)?;
             }
             let of_group = records.into_iter().filter(|record| record.is_of(group));
             found.extend(of_group.map(|record| (*trust, record)));
         }
+        self.report_refusals(refusals, monitor);
         Ok(found)
+    }
+
+    /// The newest records that this machine may use. Where there are none, but others, `refusals` gets
+    /// an error about each of these.
+    fn usable_records(
+        &self,
+        listing: &GroupListing,
+        refusals: &mut Vec<RemoteError>,
+        monitor: &dyn Monitor,
+    ) -> RemoteResult<Vec<RemoteRecord>> {
+        let (mut records, mut refused) = (Vec::new(), Vec::new());
+        for (object, read) in newest_records(&self.client, listing, monitor)? {
+            match read.accepted(&self.client.keys, &object.name) {
+                Ok(record) => records.push(record),
+                Err(error) => refused.push(error),
+            }
+        }
+        if records.is_empty() {
+            refusals.append(&mut refused);
+        }
+        Ok(records)
+    }
+
+    /// One warning for a command: the others have the same cause.
+    fn report_refusals(&self, refusals: Vec<RemoteError>, monitor: &dyn Monitor) {
+        for error in refusals {
+            if self.has_refused.swap(true, Ordering::Relaxed) {
+                log::debug!("{error}");
+            } else {
+                monitor.warn(&Error::from(error).with_advice());
+            }
+        }
     }
 
     fn look_up_once(
@@ -245,7 +281,9 @@ impl RemoteTier {
         group: &EntryGroup,
         key: &str,
     ) -> Result<Vec<(Trust, RemoteRecord)>> {
-        let memory = LookupMemory::new(self.client.identity(), self.trust, group, key);
+        // What another job found depends on the keys that it trusts.
+        let remote = [self.client.identity(), &self.client.keys.trusted_id()].join(" ");
+        let memory = LookupMemory::new(&remote, self.trust, group, key);
         let turn = match memory.turn(local)? {
             Turn::Known(records) if workers::lock(&self.broken).is_empty() => return Ok(records),
             Turn::Known(_) => None,

@@ -36,6 +36,14 @@
 //! [`SHORTEST_GRACE`] leaves an hour for clocks and for requests that take effect late. Lists show
 //! what was written before (S3, Ceph, `MinIO`, R2 and Garage promise that).
 //!
+//! # Who is trusted
+//!
+//! Any readable record protects its data, also one that is not signed: that can only delay. Which records are
+//! dropped is decided for those that trusted keys signed and for all others apart. So no one without
+//! a key can make a run drop entries by adding newer ones, and entries of keys that are trusted no
+//! more go like any others. Marks have no signature: a wrong one can cost a push its data, and who
+//! can write it can damage the data as well.
+//!
 //! The argument is about **one** run or repair at a time: run them from one place. [`model`] goes
 //! through all interleavings of these steps.
 
@@ -58,7 +66,7 @@ use crate::remote::lookup::{read_records, records_among};
 use crate::remote::name::{GroupName, ObjectKind};
 #[cfg(doc)]
 use crate::remote::push::{PUSH_LIMIT, RESUME_AGE};
-use crate::remote::record::RemoteRecord;
+use crate::remote::record::ReadRecord;
 use crate::store::EntryId;
 use crate::store::retention::{RetentionCandidate, RetentionPolicy, decide, family};
 
@@ -168,7 +176,13 @@ impl GroupCollection<'_> {
             return Ok(());
         }
         self.collect_data(&records, stats, monitor)?;
-        let dropped = dropped_records(&records, &self.options.policy, self.now);
+        let (accepted, refused): (Vec<_>, Vec<_>) = records
+            .iter()
+            .partition(|(_, read)| self.client.keys.accepts(read.author));
+        let mut dropped = Vec::new();
+        for records in [accepted, refused] {
+            dropped.extend(dropped_records(&records, &self.options.policy, self.now));
+        }
         if !self.options.dry_run {
             self.client.delete(&dropped, monitor)?;
         }
@@ -186,7 +200,7 @@ impl GroupCollection<'_> {
         let earlier = self.read_marks(monitor)?;
         let now = self.now.seconds.saturating_mul(1000);
         let times = (now, self.options.grace);
-        let named = records.iter().map(|(_, record)| record);
+        let named = records.iter().map(|(_, read)| &read.record);
         let decision = decide_data(&self.group, &self.objects, named, &earlier, times);
         let bytes: HashMap<&str, u64> = self
             .objects
@@ -255,26 +269,26 @@ pub(crate) fn remove_records(
 }
 
 /// A record and what the list says about it.
-type ListedRecord<'l> = (&'l ListedObject, RemoteRecord);
+type ListedRecord<'l> = (&'l ListedObject, ReadRecord);
 
 /// The names of the records that a policy does not keep. Of several records of a key only the newest
 /// is kept.
 fn dropped_records(
-    records: &[ListedRecord<'_>],
+    records: &[&ListedRecord<'_>],
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> Vec<String> {
     let mut newest: HashMap<EntryId, &ListedRecord<'_>> = HashMap::new();
-    for record in records {
-        let kept = newest.entry(record.1.entry.id()).or_insert(record);
-        let order = |it: &ListedRecord<'_>| (it.1.entry.created, it.0.written);
+    for &record in records {
+        let kept = newest.entry(record.1.record.entry.id()).or_insert(record);
+        let order = |it: &ListedRecord<'_>| (it.1.record.entry.created, it.0.written);
         if order(record) > order(kept) {
             *kept = record;
         }
     }
     let candidates: Vec<RetentionCandidate> = newest
         .values()
-        .map(|(object, record)| RetentionCandidate {
+        .map(|(object, ReadRecord { record, .. })| RetentionCandidate {
             id: record.entry.id(),
             kind: record.entry.group.kind,
             family: family(&record.entry.key),
@@ -304,6 +318,7 @@ mod tests {
     use super::*;
     use crate::remote::name::{PushId, Trust, probe_object};
     use crate::remote::record::tests::record;
+    use crate::remote::signature::RecordAuthor;
     use crate::store::CacheKind;
 
     #[test]
@@ -351,8 +366,13 @@ mod tests {
         let records: Vec<ListedRecord<'_>> = objects
             .iter()
             .zip(pushes)
-            .map(|(object, (key, created))| (object, record(key, created, &[])))
+            .map(|(object, (key, created))| {
+                let record = record(key, created, &[]);
+                let author = RecordAuthor::Unknown;
+                (object, ReadRecord { record, author })
+            })
             .collect();
+        let records: Vec<&ListedRecord<'_>> = records.iter().collect();
         let policy = RetentionPolicy {
             keep: HashMap::from([(CacheKind::Path, 2)]),
             ..RetentionPolicy::default()

@@ -7,6 +7,9 @@
 //! A push reuses two kinds of segments: those that a record names, and those written less than
 //! [`RESUME_AGE`] ago by a push that did not end. It gives up after [`PUSH_LIMIT`]. `gc` says why
 //! these two limits make it safe.
+//!
+//! A machine that trusts only some keys reuses segments of the records that they signed, and young
+//! ones. Segments that another writer of the bucket damaged or invented cost a miss, as everywhere.
 
 mod deadline;
 mod plan;
@@ -28,7 +31,7 @@ use crate::remote::manifest::{
     ContentMap, RemoteContent, RemoteFrame, RemoteManifest, UniqueContent, unique_contents,
 };
 use crate::remote::name::{GroupName, PushId, Trust, key_id};
-use crate::remote::record::{RemoteRecord, SegmentReference, VERSION};
+use crate::remote::record::{ReadRecord, RemoteRecord, SegmentReference, VERSION};
 use crate::remote::segment::SegmentIndex;
 use crate::store::lock::SharedLock;
 use crate::store::{Entry, Store};
@@ -99,6 +102,11 @@ pub(crate) fn push(request: PushRequest<'_>, lock: &SharedLock) -> RemoteResult<
             entry: entry.id().to_string(),
         });
     }
+    if client.keys.refuses_unsigned() {
+        return Err(RemoteError::Unsigned {
+            entry: entry.id().to_string(),
+        });
+    }
     let group = GroupName::new(trust, &entry.group);
     let place = PushPlace {
         client,
@@ -115,16 +123,22 @@ pub(crate) fn push(request: PushRequest<'_>, lock: &SharedLock) -> RemoteResult<
     let listing = GroupListing::read(client, &group, monitor)?;
     let key_id = key_id(&entry.group, &entry.key);
     let of_key = listing.of_key(&key_id, &[]);
-    let mut records = newest_records(client, &of_key, monitor)?;
-    let has_newer = |record: &RemoteRecord| {
+    let mut read = newest_records(client, &of_key, monitor)?;
+    let has_newer = |ReadRecord { record, author }: &ReadRecord| {
         record.is_of(&entry.group)
             && record.entry.key == entry.key
             && record.entry.created >= entry.created
+            && client.keys.replaces_own(*author)
     };
-    if records.iter().any(has_newer) {
+    if read.iter().any(|(_, read)| has_newer(read)) {
         return Ok(PushOutcome::Exists);
     }
-    records.extend(newest_records(client, &listing.without(&of_key), monitor)?);
+    let others = listing.without(&of_key);
+    read.extend(newest_records(client, &others, monitor)?);
+    let records: Vec<RemoteRecord> = read
+        .into_iter()
+        .filter_map(|(object, read)| read.accepted(&client.keys, &object.name).ok())
+        .collect();
     let manifest = store.read_manifest(&entry.manifest)?;
     let contents = unique_contents(&manifest).ok_or_else(|| {
         let path = store.layout().manifest(&entry.manifest);
@@ -217,11 +231,11 @@ impl EntryPush<'_> {
             manifest: encoded.reference,
             segments: encoded.segments,
         };
-        let record = record.encode()?;
-        let bytes = encoded.reference.bytes + record.len() as u64;
-        let name = self.group.manifest(&encoded.reference.digest);
-        client.put(&name, encoded.bytes, monitor)?;
         let name = self.group.record(key_id, &self.id);
+        let record = record.encode(&name, &client.keys)?;
+        let bytes = encoded.reference.bytes + record.len() as u64;
+        let manifest = self.group.manifest(&encoded.reference.digest);
+        client.put(&manifest, encoded.bytes, monitor)?;
         write_record(client, (&name, record), deadline, monitor)?;
         Ok(bytes)
     }

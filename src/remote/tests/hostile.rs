@@ -8,6 +8,7 @@ use crate::remote::gc::LARGEST_MARKS;
 use crate::remote::manifest::RemoteManifest;
 use crate::remote::name::{Trust, key_id};
 use crate::remote::record::{LARGEST_RECORD, RemoteRecord};
+use crate::remote::signature::RecordKeys;
 use crate::remote::status::RemoteVerifyOptions;
 use crate::remote::{PushOutcome, Remote, RemoteGcOptions, SHORTEST_GRACE};
 use crate::store::CacheKind;
@@ -98,9 +99,10 @@ fn forge(bucket: &MemoryBucket, key: &str, change: impl Fn(&mut RemoteRecord)) {
     let name = bucket
         .names(&format!("/{}-", key_id(&group(), key)))
         .remove(0);
-    let mut record = RemoteRecord::decode(&bucket.read(&name), &name).unwrap();
+    let (mut record, _) = RemoteRecord::decode(&bucket.read(&name), &name).unwrap();
     change(&mut record);
-    bucket.overwrite(&name, record.encode().unwrap());
+    let bytes = record.encode(&name, &RecordKeys::default()).unwrap();
+    bucket.overwrite(&name, bytes);
 }
 
 #[test]

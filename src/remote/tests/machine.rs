@@ -166,6 +166,24 @@ impl Machine {
         restore(&self.store, &request, monitor).unwrap()
     }
 
+    /// Whether the remote has an entry, which is not copied.
+    pub(super) fn look_up(&self, tier: &RemoteTier, key: &str) -> bool {
+        let request = RestoreRequest {
+            groups: &[group()],
+            key,
+            restore_keys: &[],
+            destination: &|_| RootPlace::locate(&Local::default(), &self.tree()),
+            options: RestoreOptions {
+                lookup_only: true,
+                ..RestoreOptions::default()
+            },
+            steps: None,
+            second_tier: Some(tier),
+        };
+        let found = restore(&self.store, &request, &Silent).unwrap();
+        found.is_some_and(|found| found.from_second_tier)
+    }
+
     /// All files of the tree with their contents.
     pub(super) fn contents(&self) -> Vec<(PathBuf, Digest)> {
         let mut found = Vec::new();

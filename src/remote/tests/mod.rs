@@ -7,21 +7,21 @@ mod hostile;
 mod machine;
 mod requests;
 mod server;
+mod signatures;
+mod signed;
 
 use super::name::Trust;
 use super::status::RemoteVerifyOptions;
 use super::{PushOutcome, Remote, RemoteGcOptions, SHORTEST_GRACE};
 use crate::digest::Digest;
-use crate::fs::{Local, files};
+use crate::fs::files;
 use crate::monitor::Silent;
-use crate::ops::restore::{RestoreOptions, RestoreRequest, restore};
 use crate::ops::second_tier::SecondTier as _;
 use crate::store::CacheKind;
 use crate::store::key_match::KeyMatch;
 use crate::store::retention::RetentionPolicy;
-use crate::tree::RootPlace;
 use bucket::MemoryBucket;
-use machine::{Machine, Warnings, entry_of, group, noise};
+use machine::{Machine, Warnings, entry_of, noise};
 
 #[test]
 fn another_machine_gets_the_same_files() {
@@ -183,20 +183,7 @@ fn a_look_up_copies_nothing() {
     a.write_tree();
     a.push("linux-1");
     let tier = b.tier(Trust::Branch);
-    let request = RestoreRequest {
-        groups: &[group()],
-        key: "linux-1",
-        restore_keys: &[],
-        destination: &|_| RootPlace::locate(&Local::default(), &b.tree()),
-        options: RestoreOptions {
-            lookup_only: true,
-            ..RestoreOptions::default()
-        },
-        steps: None,
-        second_tier: Some(&tier),
-    };
-    let found = restore(&b.store, &request, &Silent).unwrap().unwrap();
-    assert!(found.from_second_tier);
+    assert!(b.look_up(&tier, "linux-1"));
     assert!(b.store.entry_ids(None).unwrap().is_empty());
     assert!(tier.report().received_bytes < 5_000);
 }

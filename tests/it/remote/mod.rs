@@ -10,6 +10,7 @@ mod machines;
 mod one_pusher;
 mod policies;
 mod proxy;
+mod signed;
 mod tls;
 
 use std::fs;
