@@ -12,9 +12,10 @@ use crate::action::console::{Console, Mark};
 use crate::action::context::WorkflowContext;
 use crate::action::env::Env;
 use crate::action::inputs::Inputs;
-use crate::action::worker::{WorkerRequest, run_in_worker};
+use crate::action::worker::{CopyTask, WorkerRequest, run_in_worker};
 use crate::fmt::human::elapsed;
-use crate::job::{Job, JobReply, JobTarget, RemoteRequest};
+use crate::job::{Job, JobReply, JobTarget, PathsTarget, RemoteRequest, Task};
+use crate::ops::second_tier::{LaterCopy, TierReport};
 use crate::site::Site;
 use crate::site::detect::{SiteDecision, detect};
 use crate::site::facts::{EngineReport, SiteFacts, SiteRequest};
@@ -23,6 +24,9 @@ use crate::site::paths::Translation;
 use crate::site::run::{RunOptions, RunOutcome, SiteRunner};
 use crate::site::supervise::StopReason;
 use crate::site::worker::Identity;
+
+/// How long the start of a container that copies entries after the job may take.
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs the jobs of a phase at the site that suits its files.
 pub(crate) struct Dispatcher {
@@ -101,7 +105,15 @@ impl Dispatcher {
             ..self.options.clone()
         };
         let has_network = names_remote || self.decision.site != Site::Host;
-        let request = WorkerRequest { job, remote };
+        let mut request = WorkerRequest {
+            job,
+            remote,
+            copy: None,
+        };
+        if let Some(remote) = &mut request.remote {
+            // Here and in a job's container, nothing goes on after the job that this process can start.
+            remote.copies_later = self.decision.site == Site::Host;
+        }
         let mut outcome = self.run_worker(request.for_network(has_network), &options, console)?;
         if outcome.reply.needs_network {
             options.network = true;
@@ -112,11 +124,79 @@ impl Dispatcher {
             console.log(Mark::Check, notice);
         }
         let mut reply = outcome.reply;
+        if let Some(copy) = reply.later_copy.take() {
+            options.identity = outcome.identity.clone().or(options.identity);
+            self.copy_later(&request, copy, &options, (&mut reply, console));
+        }
         if let Some(reason) = outcome.stop_reason {
             reply.error = Some(stop_message(reason, self.options.total_limit()));
         }
         console.trace("reply", || readable(&reply));
         Ok((reply, outcome.identity))
+    }
+
+    /// Has a container copy entries to the remote when this process is gone. Where that is not
+    /// possible, a helper copies them now.
+    fn copy_later(
+        &self,
+        request: &WorkerRequest,
+        copy: LaterCopy,
+        options: &RunOptions,
+        (reply, console): (&mut JobReply, &Console<'_>),
+    ) {
+        let mut request = WorkerRequest {
+            copy: Some(CopyTask::Detached(copy.clone())),
+            ..request.for_network(true)
+        };
+        // The job is over: the container needs only the place of the store.
+        request.job.target = JobTarget::Paths(PathsTarget::default());
+        request.job.task = Task::Look;
+        let limit = options
+            .timeout
+            .map_or(START_LIMIT, |limit| limit.min(START_LIMIT));
+        let options = RunOptions {
+            timeout: Some(limit),
+            ..options.clone()
+        };
+        let runner = SiteRunner {
+            facts: &self.facts,
+            decision: &self.decision,
+            options: &options,
+        };
+        let started = runner.start_after_this(&request, &mut |line| console.debug(line));
+        let Err(problem) = started else {
+            return;
+        };
+        request.copy = Some(CopyTask::Now(copy));
+        if let Some(remote) = &mut request.remote {
+            remote.copies_later = false;
+        }
+        let copied = self.run_worker(
+            request,
+            &RunOptions {
+                network: true,
+                timeout: self.options.timeout,
+                ..options
+            },
+            console,
+        );
+        let (mut warnings, mut later) = match copied {
+            Ok(outcome) => (
+                outcome.reply.warnings,
+                outcome.reply.second_tier.unwrap_or_default(),
+            ),
+            Err(error) => (vec![error], TierReport::default()),
+        };
+        reply.warnings.append(&mut warnings);
+        later.not_in_background = Some(problem.to_string());
+        if let Some(first) = reply.second_tier.take() {
+            later.place.clone_from(&first.place);
+            let first = TierReport {
+                background_entries: 0,
+                ..first
+            };
+            reply.second_tier = Some(first.with(later));
+        }
     }
 
     fn run_worker(

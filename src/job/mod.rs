@@ -31,4 +31,4 @@ pub use request::{
     EarlyRestore, Housekeeping, Job, JobTarget, KeepCounts, PathsTarget, RestoreRecord,
     RestoreTask, SaveNotes, SaveTask, Task,
 };
-pub use run::{run_job, run_job_with};
+pub use run::{copy_saved, run_job, run_job_with};

@@ -16,6 +16,9 @@ pub struct RemoteRequest {
     pub is_of_branch: bool,
     /// Whether the job can reach a remote.
     pub has_network: bool,
+    /// Whether the process that asks for the job copies entries after it, if the remote is used so.
+    #[serde(default)]
+    pub copies_later: bool,
     /// The variables of the step that the tools of AWS use, with credentials.
     pub variables: BTreeMap<String, String>,
 }
@@ -48,7 +51,8 @@ mod open {
     use crate::env::Env;
     use crate::error::{Error, Result};
     use crate::fs::{Namespace, files};
-    use crate::remote::{RemoteConfig, RemoteTier, Trust, remote_url};
+    use crate::ops::second_tier::LaterCopy;
+    use crate::remote::{RemoteConfig, RemoteTier, Trust, copy_after_job, remote_url};
 
     /// Variables that name files.
     const FILE_VARIABLES: [&str; 2] = [
@@ -78,7 +82,38 @@ mod open {
             if !self.has_network {
                 return Ok(RemoteChoice::NeedsNetwork);
             }
-            let mut config = RemoteConfig::parse(&url).map_err(Error::invalid)?;
+            let (config, env) = self.settings(&url, namespace, env)?;
+            let mut tier = RemoteTier::new(&config, &env, Trust::of_branch(self.is_of_branch))?;
+            if self.copies_later {
+                tier.leave_to_caller();
+            }
+            Ok(RemoteChoice::Used(Box::new(tier)))
+        }
+
+        /// Copies entries when the job is over, in a process that nobody waits for.
+        pub fn copy_after_job(
+            &self,
+            cache_root: &Path,
+            (namespace, env): (&dyn Namespace, &Env),
+            copy: LaterCopy,
+        ) -> Result<()> {
+            let Some(url) = remote_url(self.url.as_deref(), cache_root, namespace)? else {
+                return Ok(());
+            };
+            let (config, env) = self.settings(&url, namespace, env)?;
+            let trust = Trust::of_branch(self.is_of_branch);
+            let cache_root = namespace.locate(cache_root)?;
+            copy_after_job(&cache_root, (&config, &env, trust), copy)
+        }
+
+        /// The remote and the environment as the job's place sees them.
+        fn settings(
+            &self,
+            url: &str,
+            namespace: &dyn Namespace,
+            env: &Env,
+        ) -> Result<(RemoteConfig, Env)> {
+            let mut config = RemoteConfig::parse(url).map_err(Error::invalid)?;
             config.ca_file = match &config.ca_file {
                 Some(path) => Some(namespace.locate(path)?),
                 None => certificates_of_host(namespace)?,
@@ -86,10 +121,7 @@ mod open {
             for file in [&mut config.sign, &mut config.trust].into_iter().flatten() {
                 *file = namespace.locate(file)?;
             }
-            let env = self.environment(namespace, env)?;
-            let trust = Trust::of_branch(self.is_of_branch);
-            let tier = RemoteTier::new(&config, &env, trust)?;
-            Ok(RemoteChoice::Used(Box::new(tier)))
+            Ok((config, self.environment(namespace, env)?))
         }
 
         fn environment(&self, namespace: &dyn Namespace, env: &Env) -> Result<Env> {
@@ -128,6 +160,7 @@ mod open {
     use crate::env::Env;
     use crate::error::{Error, Result};
     use crate::fs::Namespace;
+    use crate::ops::second_tier::LaterCopy;
 
     impl RemoteRequest {
         /// This build of the program has no remote.
@@ -138,6 +171,16 @@ mod open {
                     "this local-cache was built without the feature remote; build it with default features",
                 )),
             }
+        }
+
+        /// This build of the program has no remote.
+        pub fn copy_after_job(
+            &self,
+            _: &Path,
+            _: (&dyn Namespace, &Env),
+            _: LaterCopy,
+        ) -> Result<()> {
+            Ok(())
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::job::look::WorkerView;
 use crate::job::request::{RestoreRecord, SaveNotes};
 use crate::ops::free_space::GuardReport;
 use crate::ops::near_miss::NearMiss;
-use crate::ops::second_tier::TierReport;
+use crate::ops::second_tier::{LaterCopy, TierReport};
 use crate::ops::{restore, save};
 use crate::stats::event::{DiskState, Event, LookupResult};
 use crate::store::CacheKind;
@@ -36,6 +36,9 @@ pub struct JobReply {
     /// What the remote did, if there is one.
     #[serde(default)]
     pub second_tier: Option<TierReport>,
+    /// What must be copied to the remote when the job is over, if the request offered that.
+    #[serde(default)]
+    pub later_copy: Option<LaterCopy>,
     /// Whether the job must be repeated where there is a network: the machine has a remote, and this
     /// worker could not reach it. Nothing was done.
     #[serde(default)]

@@ -14,9 +14,9 @@ use crate::job::warnings::WarningCollector;
 use crate::job::{cargo, early, housekeeping, paths};
 use crate::monitor::Monitor;
 use crate::ops::prune::{EvictedEntries, prune, prune_groups};
-use crate::ops::second_tier::{SavedEntries, SecondTier};
+use crate::ops::second_tier::{LaterCopy, SavedEntries, SecondTier};
 use crate::store::retention::RetentionPolicy;
-use crate::store::{CacheKind, EntryGroup, Store};
+use crate::store::{CacheKind, EntryGroup, EntryId, Store};
 
 /// Runs a job. Every failure is in the reply.
 pub fn run_job(job: &Job, namespace: &dyn Namespace, monitor: &dyn Monitor) -> JobReply {
@@ -54,6 +54,7 @@ pub fn run_job_with(
         if let Err(error) = tier.finish(&collector) {
             collector.warn(&error.with_advice());
         }
+        reply.later_copy = tier.left_to_caller();
         reply.second_tier = Some(tier.report());
     }
     reply.warnings = collector.into_warnings();
@@ -127,6 +128,40 @@ fn copy_to_second_tier(
         run: &event.map(|event| event.run.clone()).unwrap_or_default(),
         monitor: context.monitor,
     })
+}
+
+/// Copies what an earlier job saved and left to be copied later. Every failure is in the reply.
+pub fn copy_saved(
+    job: &Job,
+    copy: &LaterCopy,
+    namespace: &dyn Namespace,
+    monitor: &dyn Monitor,
+    second_tier: Option<&dyn SecondTier>,
+) -> JobReply {
+    let collector = WarningCollector::new(monitor);
+    let copied = second_tier.map_or(Ok(()), |tier| {
+        let root = namespace.locate(&job.cache_root)?;
+        let ids: Vec<EntryId> = copy
+            .entries
+            .iter()
+            .filter_map(|id| EntryId::parse(id))
+            .collect();
+        let Some(store) = Store::open(&root)? else {
+            return Ok(());
+        };
+        tier.saved(SavedEntries {
+            store: &store,
+            ids: &ids,
+            run: &copy.run,
+            monitor: &collector,
+        })
+    });
+    JobReply {
+        error: copied.err().map(|error| error.with_advice()),
+        second_tier: second_tier.map(SecondTier::report),
+        warnings: collector.into_warnings(),
+        ..JobReply::default()
+    }
 }
 
 /// Keeps the records in the store, for act, which forgets the state that main saves.

@@ -49,8 +49,20 @@ pub trait SecondTier: Sync {
     /// on after the job.
     fn finish(&self, monitor: &dyn Monitor) -> Result<()>;
 
+    /// The entries that the process which asked for the job must copy after it.
+    fn left_to_caller(&self) -> Option<LaterCopy>;
+
     /// What it did so far.
     fn report(&self) -> TierReport;
+}
+
+/// Entries to copy after the job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaterCopy {
+    /// Ids of entries.
+    pub entries: Vec<String>,
+    /// Whose job it was.
+    pub run: Run,
 }
 
 /// What a second tier did in one job or command.

@@ -12,9 +12,8 @@ use super::config::RemoteConfig;
 use super::name::Trust;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ops::second_tier::SavedEntries;
+use crate::ops::second_tier::{LaterCopy, SavedEntries};
 use crate::site::detached;
-use crate::stats::event::{Event, Phase};
 use crate::store::EntryId;
 
 /// The argument with which this program copies entries to a remote.
@@ -34,10 +33,17 @@ pub(super) struct BackgroundRemote {
 pub(super) struct BackgroundRequest {
     pub(super) cache_root: std::path::PathBuf,
     pub(super) remote: BackgroundRemote,
-    /// Ids of entries.
-    pub(super) entries: Vec<String>,
-    /// For the journal.
-    pub(super) event: Event,
+    pub(super) copy: LaterCopy,
+}
+
+/// Who copies entries after the job.
+pub(super) enum LaterCopier {
+    /// Nobody can.
+    Nobody,
+    /// A process that this one starts.
+    Process(Box<(BackgroundRemote, Env)>),
+    /// The process that asked for the job.
+    Caller,
 }
 
 impl BackgroundRemote {
@@ -60,9 +66,15 @@ impl BackgroundRemote {
         BackgroundRequest {
             cache_root: root.parent().unwrap_or(Path::new("/")).to_owned(),
             remote: self.clone(),
-            entries: saved.ids.iter().map(ToString::to_string).collect(),
-            event: Event::now(Phase::Post, saved.run.clone()),
+            copy: later_copy(saved),
         }
+    }
+}
+
+pub(super) fn later_copy(saved: SavedEntries<'_>) -> LaterCopy {
+    LaterCopy {
+        entries: saved.ids.iter().map(ToString::to_string).collect(),
+        run: saved.run.clone(),
     }
 }
 
@@ -78,6 +90,6 @@ impl BackgroundRequest {
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = EntryId> {
-        self.entries.iter().filter_map(|id| EntryId::parse(id))
+        self.copy.entries.iter().filter_map(|id| EntryId::parse(id))
     }
 }

@@ -68,6 +68,7 @@ pub use name::Trust;
 pub(crate) use probe::{ProbeFailure, RemoteProbe, probe};
 pub use pull::PullStats;
 pub use push::{PushOutcome, PushStats};
+pub(crate) use pusher::copy_after_job;
 pub use pusher::push_in_background;
 pub use settings::remote_url;
 pub use status::{RemoteEntry, RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport};

@@ -1,20 +1,23 @@
-//! The process that copies entries to the remote after the job.
+//! The process that copies entries to the remote after the job: one of its own, or that of a container.
 //!
 //! If it is killed, the next push of the entry finds it missing on the remote and goes on where this
 //! one was.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::background::BackgroundRequest;
+use super::background::{BackgroundRemote, BackgroundRequest};
+use super::config::RemoteConfig;
+use super::name::Trust;
 use super::tier::RemoteTier;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::ops::second_tier::{SecondTier as _, TierReport};
+use crate::ops::second_tier::{LaterCopy, SecondTier as _, TierReport};
 use crate::site::{detached, signals};
-use crate::stats::event::{self, Event, RemoteTraffic};
+use crate::stats::event::{self, Event, Phase, RemoteTraffic};
 use crate::stats::journal::{self, JournalLimits};
 use crate::store::background_push::BackgroundPush;
 use crate::store::{EntryId, Store};
@@ -33,6 +36,23 @@ pub fn push_in_background(env: &Env) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Copies the entries of a store below `cache_root` in this process, which nobody waits for.
+/// `config` and `env` are as for [`RemoteTier::new`].
+///
+/// Errors: the result cannot be written into the store. A failure of the copy is there.
+pub(crate) fn copy_after_job(
+    cache_root: &Path,
+    (config, env, trust): (&RemoteConfig, &Env, Trust),
+    copy: LaterCopy,
+) -> Result<()> {
+    let request = BackgroundRequest {
+        cache_root: cache_root.to_owned(),
+        remote: BackgroundRemote::new(config, env, trust),
+        copy,
+    };
+    carry_out(&request, env)
 }
 
 fn accept() -> std::io::Result<BackgroundRequest> {
@@ -134,7 +154,7 @@ fn record(
             background_milliseconds: took,
             ..traffic
         }),
-        ..request.event.clone()
+        ..Event::now(Phase::Post, request.copy.run.clone())
     };
     let journal = store.create_journal()?;
     journal::append(

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::background::{BackgroundRemote, BackgroundRequest};
+use super::background::{BackgroundRemote, BackgroundRequest, LaterCopier, later_copy};
 use super::client::RemoteClient;
 use super::config::{PushMode, RemoteConfig};
 use super::error::{RemoteError, RemoteResult};
@@ -26,7 +26,7 @@ use crate::fmt::whole_milliseconds;
 use crate::fs::Timestamp;
 use crate::monitor::Monitor;
 use crate::ops::LOCK_TIMEOUT;
-use crate::ops::second_tier::{LocalTier, SavedEntries, SecondTier, TierReport};
+use crate::ops::second_tier::{LaterCopy, LocalTier, SavedEntries, SecondTier, TierReport};
 use crate::site::detached;
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 use crate::workers;
@@ -46,9 +46,9 @@ pub struct RemoteTier {
     pulled: AtomicU64,
     pushed: AtomicU64,
     present: AtomicU64,
-    /// What a process that copies entries after the job needs, if there can be one.
-    background: Option<(BackgroundRemote, Env)>,
+    copier: LaterCopier,
     later: Mutex<Vec<BackgroundRequest>>,
+    for_caller: Mutex<Option<LaterCopy>>,
     in_background: AtomicU64,
     /// Why there is no such process.
     not_in_background: Mutex<Option<String>>,
@@ -65,9 +65,14 @@ impl RemoteTier {
         let mut tier = Self::with_client(client, config.push, trust);
         if config.push == PushMode::Background && detached::is_possible(env) {
             let remote = BackgroundRemote::new(config, env, trust);
-            tier.background = Some((remote, env.clone()));
+            tier.copier = LaterCopier::Process(Box::new((remote, env.clone())));
         }
         Ok(tier)
+    }
+
+    /// Leaves the entries that are copied after the job to the process that asked for it.
+    pub(crate) fn leave_to_caller(&mut self) {
+        self.copier = LaterCopier::Caller;
     }
 
     /// For a process that nobody waits for.
@@ -86,8 +91,9 @@ impl RemoteTier {
             pulled: AtomicU64::new(0),
             pushed: AtomicU64::new(0),
             present: AtomicU64::new(0),
-            background: None,
+            copier: LaterCopier::Nobody,
             later: Mutex::default(),
+            for_caller: Mutex::default(),
             in_background: AtomicU64::new(0),
             not_in_background: Mutex::default(),
             has_failed: AtomicBool::new(false),
@@ -97,14 +103,26 @@ impl RemoteTier {
 
     /// Keeps entries for the process that copies them. False if there cannot be one.
     fn keep_for_later(&self, saved: SavedEntries<'_>) -> bool {
-        let Some((remote, _)) = &self.background else {
-            let reason = "this container can end before the copy does";
-            *workers::lock(&self.not_in_background) = Some(reason.to_owned());
-            return false;
-        };
+        match &self.copier {
+            LaterCopier::Nobody => {
+                let reason = "this container can end before the copy does";
+                *workers::lock(&self.not_in_background) = Some(reason.to_owned());
+                return false;
+            }
+            LaterCopier::Process(process) => {
+                workers::lock(&self.later).push(process.0.request(saved));
+            }
+            LaterCopier::Caller => {
+                let copy = later_copy(saved);
+                let mut all = workers::lock(&self.for_caller);
+                match &mut *all {
+                    Some(all) => all.entries.extend(copy.entries),
+                    None => *all = Some(copy),
+                }
+            }
+        }
         let entries = saved.ids.len() as u64;
         self.in_background.fetch_add(entries, Ordering::Relaxed);
-        workers::lock(&self.later).push(remote.request(saved));
         true
     }
 
@@ -370,16 +388,20 @@ impl SecondTier for RemoteTier {
     }
 
     fn finish(&self, monitor: &dyn Monitor) -> Result<()> {
-        let Some((_, env)) = &self.background else {
+        let LaterCopier::Process(process) = &self.copier else {
             return Ok(());
         };
         for request in std::mem::take(&mut *workers::lock(&self.later)) {
-            if let Err(error) = request.start(env) {
+            if let Err(error) = request.start(&process.1) {
                 *workers::lock(&self.not_in_background) = Some(error.to_string());
                 self.push_at_once(&request, monitor)?;
             }
         }
         Ok(())
+    }
+
+    fn left_to_caller(&self) -> Option<LaterCopy> {
+        workers::lock(&self.for_caller).take()
     }
 
     fn report(&self) -> TierReport {

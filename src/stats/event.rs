@@ -88,7 +88,7 @@ impl FromStr for Phase {
 }
 
 /// A run of a job, in the runner's terms.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Run {
     pub repository: String,
     /// The workflow's name, or its path.

@@ -172,6 +172,7 @@ fn remote_request(step: &StepContext<'_, '_>, task: &Task) -> Option<RemoteReque
         url,
         is_of_branch: step.workflow.origin(step.event().ok()).is_branch(),
         has_network: false,
+        copies_later: false,
         variables: texts.collect(),
     })
 }

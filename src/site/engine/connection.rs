@@ -71,6 +71,18 @@ impl Engine {
         })
     }
 
+    /// Starts a helper on the host that goes on when this process ends.
+    pub(crate) fn start_detached(
+        &self,
+        spec: &HelperSpec,
+        mut session: Session<'_>,
+    ) -> Result<SessionResult, Problem> {
+        self.runtime.block_on(async {
+            let client = session.or_cancelled(self.connect()).await?;
+            helper::start_detached(&client, spec, session).await
+        })
+    }
+
     /// Runs the program in the job's container until it ends.
     pub(crate) fn run_in_job_container(
         &self,

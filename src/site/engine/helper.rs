@@ -8,7 +8,9 @@
 //! shares the network of this container: it reaches what the action's own process reaches.
 //!
 //! This process holds the other end of the helper's standard input: however this process dies, the
-//! engine closes that input and the helper ends.
+//! engine closes that input and the helper ends. Only a helper that copies entries after the job goes
+//! on. It has no label of the runner, which removes the containers with its label at the end of the
+//! job, and a network of its own.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -64,12 +66,22 @@ pub(crate) struct HelperSpec {
     pub(crate) program: PathBuf,
     /// The user that the helper runs as.
     pub(crate) identity: Identity,
-    /// Whether it shares the network of this container.
-    pub(crate) network: bool,
+    pub(crate) network: HelperNetwork,
     /// Directories and files of the host that the helper must not see.
     pub(crate) hidden: Vec<PathBuf>,
-    /// This container's labels: the runner removes what is left over with its labels.
+    /// This container's labels: the runner removes what is left over with its labels. None for a helper
+    /// that goes on after the job.
     pub(crate) labels: Vec<(String, String)>,
+}
+
+/// Which network a helper has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HelperNetwork {
+    None,
+    /// That of this container.
+    OfParent,
+    /// The engine's default one, which is there when this container is gone.
+    Default,
 }
 
 /// The body of the request that creates the helper.
@@ -87,7 +99,7 @@ fn container_body(spec: &HelperSpec, image: &str, is_podman: bool) -> Value {
         "Entrypoint": [spec.program.to_string_lossy()],
         "Cmd": [ARGUMENT],
         "WorkingDir": "/",
-        "NetworkDisabled": !spec.network,
+        "NetworkDisabled": spec.network == HelperNetwork::None,
         "Labels": labels,
         "AttachStdin": true,
         "OpenStdin": true,
@@ -116,10 +128,10 @@ fn host_config(spec: &HelperSpec, is_podman: bool) -> Value {
         // Podman ignores `MaskedPaths`, and Docker refuses this option.
         security_options.push(format!("mask={}", hidden.join(":")));
     }
-    let network = if spec.network {
-        format!("container:{}", spec.parent)
-    } else {
-        "none".to_owned()
+    let network = match spec.network {
+        HelperNetwork::None => "none".to_owned(),
+        HelperNetwork::OfParent => format!("container:{}", spec.parent),
+        HelperNetwork::Default => "bridge".to_owned(),
     };
     json!({
         // No mount propagation is set: a host whose / is private refuses it, and the engine selects
@@ -166,6 +178,25 @@ pub(super) async fn run(
     }
     if !result.stuck {
         drop(tokio::time::timeout(REMOVE_LIMIT, removal).await);
+    }
+    Ok(result)
+}
+
+/// Creates a helper that goes on when this process ends, and waits for its reply. One that does not
+/// reply is removed.
+pub(super) async fn start_detached(
+    client: &Client,
+    spec: &HelperSpec,
+    mut session: Session<'_>,
+) -> Result<SessionResult, Problem> {
+    let (stream, _) = create_and_start(client, spec, &mut session).await?;
+    let worker = WorkerHandle::Helper {
+        client,
+        name: &spec.name,
+    };
+    let result = stream.run_session(session, worker).await;
+    if result.reply.is_none() {
+        client.remove(&spec.name, true, REMOVE_LIMIT).await;
     }
     Ok(result)
 }
@@ -273,7 +304,7 @@ mod tests {
                 groups: vec![4, 27],
                 settled: true,
             },
-            network: false,
+            network: HelperNetwork::None,
             hidden: vec![PathBuf::from("/proc"), PathBuf::from("/var/lib/docker")],
             labels: vec![("abcdef".to_owned(), String::new())],
         };
@@ -304,7 +335,14 @@ mod tests {
         expected["NetworkDisabled"] = false.into();
         expected["HostConfig"]["NetworkMode"] = "container:ab".into();
         let spec = HelperSpec {
-            network: true,
+            network: HelperNetwork::OfParent,
+            ..spec
+        };
+        assert_eq!(container_body(&spec, "sha256:00", true), expected);
+        // What outlives its parent cannot use the parent's network.
+        expected["HostConfig"]["NetworkMode"] = "bridge".into();
+        let spec = HelperSpec {
+            network: HelperNetwork::Default,
             ..spec
         };
         assert_eq!(container_body(&spec, "sha256:00", true), expected);

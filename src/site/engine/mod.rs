@@ -26,7 +26,7 @@ mod stale_helpers;
 mod stream_parser;
 
 pub(crate) use connection::Engine;
-pub(crate) use helper::HelperSpec;
+pub(crate) use helper::{HelperNetwork, HelperSpec};
 pub(crate) use job_spec::JobSpec;
 pub(crate) use query::{ContainerHints, EngineQuery};
 pub(crate) use session::{Session, SessionResult};

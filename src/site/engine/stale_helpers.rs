@@ -1,9 +1,11 @@
-//! Removing helpers that were created and never started.
+//! Removing helpers that were created and never started, and those that ended without being removed.
 //!
 //! The engine removes a helper when it ends, but a parent that is killed between creating and
 //! starting it leaves one that never runs. A helper carries the id of its parent as a label. A
 //! parent lives at least until it has started its helper, so a helper that is still in the state
 //! `created` while its parent does not run is never started by anyone.
+//!
+//! An engine that is killed may also leave one that has ended. Copies after the job are helpers, too.
 
 use std::time::Duration;
 
@@ -23,9 +25,12 @@ pub(super) async fn remove(client: Client, own: String) {
 }
 
 async fn try_remove(client: &Client, own: &str) -> Result<(), Problem> {
-    let created = filters(&[("label", &[PARENT_LABEL]), ("status", &["created"])]);
+    let not_running = filters(&[
+        ("label", &[PARENT_LABEL]),
+        ("status", &["created", "exited", "dead"]),
+    ]);
     let helpers = client
-        .list(&[("all", "true"), ("filters", &created)])
+        .list(&[("all", "true"), ("filters", &not_running)])
         .await?;
     for helper in helpers.iter().take(MAX_REMOVED) {
         let Some(parent) = helper.labels.get(PARENT_LABEL).filter(|id| *id != own) else {

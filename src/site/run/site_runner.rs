@@ -57,6 +57,18 @@ impl SiteRunner<'_> {
         }
     }
 
+    /// Starts a helper on the host that does a job although this process ends. A worker runs it by
+    /// [`serve`](crate::site::worker::serve()).
+    ///
+    /// Errors: the job is not done. It cannot be done after this process at other sites.
+    pub(crate) fn start_after_this<Q: Serialize>(
+        &self,
+        request: &Q,
+        log: &mut dyn FnMut(&str),
+    ) -> Result<(), Problem> {
+        self.run_worker(log, |worker| worker.after_this_one(request))
+    }
+
     fn run_here<Q, R, W>(&self, request: Q, work: W) -> Result<RunOutcome<R>, Problem>
     where
         Q: Send + 'static,

@@ -1,11 +1,11 @@
 //! Runs a job in a worker: a helper on the host, or a process in the job's container.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::options::{RunOptions, RunOutcome};
-use crate::site::engine::{Engine, HelperSpec, JobSpec, Session, SessionResult};
+use crate::site::engine::{Engine, HelperNetwork, HelperSpec, JobSpec, Session, SessionResult};
 use crate::site::facts::{
     Container, EngineReport, JobContainer, SiteFacts, SocketFile, WorkspaceDir,
 };
@@ -27,8 +27,12 @@ pub(super) struct WorkerRun<'a> {
     pub(super) log: &'a mut dyn FnMut(&str),
 }
 
+/// What the engine does with a helper.
+type RunHelper = fn(&Engine, &HelperSpec, Session<'_>) -> Result<SessionResult, Problem>;
+
 enum ParsedReply<R> {
     Done(RunOutcome<R>),
+    Started,
     NeedsGroups(Identity),
 }
 
@@ -39,6 +43,34 @@ impl WorkerRun<'_> {
         mut self,
         request: &Q,
     ) -> Result<RunOutcome<R>, Problem> {
+        let network = if self.options.network {
+            HelperNetwork::OfParent
+        } else {
+            HelperNetwork::None
+        };
+        match self.helper(request, network, Engine::run_helper)? {
+            Some(outcome) => Ok(outcome),
+            None => Err(Problem::BadReply("began and does not end".to_owned())),
+        }
+    }
+
+    /// Starts a helper that does the job although this process ends, as [`Self::on_host`].
+    pub(super) fn after_this_one<Q: Serialize>(mut self, request: &Q) -> Result<(), Problem> {
+        match self.helper(request, HelperNetwork::Default, Engine::start_detached)? {
+            None => Ok(()),
+            Some(RunOutcome::<IgnoredAny> { .. }) => {
+                Err(Problem::BadReply("did not go on".to_owned()))
+            }
+        }
+    }
+
+    /// The outcome of a helper; none if it has started.
+    fn helper<Q: Serialize, R: DeserializeOwned>(
+        &mut self,
+        request: &Q,
+        network: HelperNetwork,
+        run: RunHelper,
+    ) -> Result<Option<RunOutcome<R>>, Problem> {
         let facts = self.facts;
         let (
             Some(Ok(EngineReport {
@@ -54,13 +86,15 @@ impl WorkerRun<'_> {
         let mut identity = initial_identity(self.options, workspace);
         // Ends after the second helper: its identity is settled, so it must not ask again.
         loop {
-            let network = self.options.network;
-            let check = host_check(facts, own, workspace, &identity, network)?;
+            let has_network = network != HelperNetwork::None;
+            let check = host_check(facts, own, workspace, &identity, has_network)?;
             let spec = helper_spec(facts, own, &identity, network)?;
-            let session = self.session(request, Some(check))?;
-            let result = engine.run_helper(&spec, session)?;
+            let outlives = network == HelperNetwork::Default;
+            let session = self.session(request, Some(check), outlives)?;
+            let result = run(&engine, &spec, session)?;
             match parse_reply(result, self.options)? {
-                ParsedReply::Done(outcome) => return Ok(outcome),
+                ParsedReply::Done(outcome) => return Ok(Some(outcome)),
+                ParsedReply::Started => return Ok(None),
                 ParsedReply::NeedsGroups(found) if !identity.settled => {
                     identity = Identity {
                         settled: true,
@@ -81,11 +115,11 @@ impl WorkerRun<'_> {
     ) -> Result<RunOutcome<R>, Problem> {
         let spec = job_spec(self.facts, translation)?;
         let engine = Engine::new(&self.facts.socket, self.options.engine_timeout)?;
-        let session = self.session(request, None)?;
+        let session = self.session(request, None, false)?;
         let result = engine.run_in_job_container(&spec, session)?;
         match parse_reply(result, self.options)? {
             ParsedReply::Done(outcome) => Ok(outcome),
-            ParsedReply::NeedsGroups(_) => Err(Problem::BadReply(
+            ParsedReply::Started | ParsedReply::NeedsGroups(_) => Err(Problem::BadReply(
                 "asked for groups in the job's container".to_owned(),
             )),
         }
@@ -96,12 +130,14 @@ impl WorkerRun<'_> {
         &mut self,
         request: &Q,
         host: Option<HostCheck>,
+        outlives_parent: bool,
     ) -> Result<Session<'_>, Problem> {
         let (timeout, grace) = (self.options.timeout, self.options.grace);
         let marker = new_marker().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
         let hello = protocol::encode_hello(&Hello {
             marker: marker.clone(),
             host,
+            outlives_parent,
             timeout,
             grace,
             request,
@@ -175,12 +211,17 @@ fn helper_spec(
     facts: &SiteFacts,
     own: &Container,
     identity: &Identity,
-    network: bool,
+    network: HelperNetwork,
 ) -> Result<HelperSpec, Problem> {
     let random = random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
     let (parent, unique) = (own.id.get(..12).unwrap_or(&own.id), &random[..8]);
+    // The runner must not take a helper that goes on after the job for one of the job.
+    let (kind, labels) = match network {
+        HelperNetwork::Default => ("copy", Vec::new()),
+        HelperNetwork::None | HelperNetwork::OfParent => ("helper", own.labels.clone()),
+    };
     Ok(HelperSpec {
-        name: format!("local-cache-helper-{parent}-{unique}"),
+        name: format!("local-cache-{kind}-{parent}-{unique}"),
         parent: own.id.clone(),
         image: own.image.clone(),
         image_name: own.image_name.clone(),
@@ -188,7 +229,7 @@ fn helper_spec(
         identity: identity.clone(),
         network,
         hidden: hidden_paths(own, &facts.mounts),
-        labels: own.labels.clone(),
+        labels,
     })
 }
 
@@ -238,6 +279,7 @@ fn parse_reply<R: DeserializeOwned>(
             identity,
             notices,
         })),
+        Ok(WorkerReply::Started) => Ok(ParsedReply::Started),
         Ok(WorkerReply::NeedsGroups(identity)) => Ok(ParsedReply::NeedsGroups(identity)),
         Ok(WorkerReply::WrongHost(reason)) => Err(Problem::EngineElsewhere(reason)),
         Ok(WorkerReply::WrongUser(reason)) => Err(Problem::WrongUser(reason)),

@@ -39,6 +39,9 @@ pub struct Hello<Q> {
     pub marker: String,
     /// Set for a helper, which sees the host below a directory of its own.
     pub host: Option<HostCheck>,
+    /// Whether the worker replies before it does its work, and goes on when its parent ends.
+    #[serde(default)]
+    pub outlives_parent: bool,
     /// How long the job may take.
     pub timeout: Option<Duration>,
     /// How long the job may take to stop.
@@ -57,6 +60,8 @@ pub enum WorkerReply<R> {
         identity: Option<Identity>,
         notices: Vec<String>,
     },
+    /// The work begins, and nobody has to wait for it.
+    Started,
     /// Nothing was done: the runner's user belongs to groups that this process does not have. The
     /// request should be repeated with this identity.
     NeedsGroups(Identity),

@@ -4,6 +4,9 @@
 //! The end of that input stops the job, as a signal or a line on it does. A job that has not
 //! stopped after the grace time is abandoned and the process ends. `supervise` explains why that
 //! needs no call to `exit`.
+//!
+//! The exception is a request that says so: for it, the worker replies as soon as it knows that it may
+//! work here, and neither the end of its input nor that of its output means anything afterwards.
 
 use nix::libc::SIGTERM;
 use nix::unistd;
@@ -131,6 +134,11 @@ where
         Ok(setup) => setup,
         Err(reply) => return replies.send(&*reply),
     };
+    if hello.outlives_parent {
+        let code = replies.send::<()>(&WorkerReply::Started);
+        drop(work(hello.request, &setup.context));
+        return code;
+    }
     let limits = TimeLimits {
         timeout: hello.timeout,
         grace: hello.grace,

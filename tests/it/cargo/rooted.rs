@@ -69,7 +69,11 @@ fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
         housekeeping: local_cache::job::Housekeeping::default(),
     };
     // As sent to a helper.
-    let request = WorkerRequest { job, remote: None };
+    let request = WorkerRequest {
+        job,
+        remote: None,
+        copy: None,
+    };
     let request: WorkerRequest =
         serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
     run_in_worker(

@@ -15,14 +15,14 @@ use super::runner::Runner;
 use super::support::{self, docker, docker_or_error};
 use crate::support::s3::{KEY, S3Server, SECRET};
 
-/// Passes connections to the gateway of Docker's network on to the server, which only listens on the
+/// Passes connections to the gateway of Docker's network on to a server that only listens on the
 /// loopback interface. Ends with the test.
-fn forward(server: &S3Server) -> String {
+pub(super) fn forward(endpoint: &str) -> String {
     let format = "{{(index .IPAM.Config 0).Gateway}}";
     let gateway = docker(&["network", "inspect", "bridge", "--format", format]);
     let listener = TcpListener::bind((gateway.as_str(), 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let server = server.endpoint().trim_start_matches("http://").to_owned();
+    let server = endpoint.trim_start_matches("http://").to_owned();
     std::thread::spawn(move || {
         for client in listener.incoming() {
             let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
@@ -86,7 +86,7 @@ fn a_helper_reaches_the_remote_and_nobody_sees_the_credentials() {
         return;
     };
     let _lock = support::lock_shared();
-    let endpoint = forward(&server);
+    let endpoint = forward(&server.endpoint());
     let with = [("path", "target"), ("key", "linux-1")];
     let first = Runner::strict();
     let ((before, after), shown) = watch_helpers(|| {
@@ -126,7 +126,7 @@ fn the_remote_of_the_host_gives_a_helper_a_network_and_others_have_none() {
         return;
     };
     let _lock = support::lock_shared();
-    let endpoint = forward(&server);
+    let endpoint = forward(&server.endpoint());
     let runner = Runner::strict();
     let path = lines([runner.workspace.join("target").as_os_str()]);
     let with = [("remote", ""), ("path", path.as_str()), ("key", "k")];
@@ -150,34 +150,4 @@ fn the_remote_of_the_host_gives_a_helper_a_network_and_others_have_none() {
     assert!(log.contains("1 entry pushed"), "{log}");
     assert!(shown.iter().any(has_network));
     drop(fs::remove_dir_all(runner.user.home.join(".config")));
-}
-
-#[test]
-fn a_helper_ends_with_the_step_so_it_copies_at_once_and_says_so() {
-    if !support::can_run("docker") {
-        return;
-    }
-    let Some(server) = S3Server::take("push=background in a helper") else {
-        return;
-    };
-    let _lock = support::lock_shared();
-    let endpoint = forward(&server);
-    let runner = Runner::strict();
-    let remote = format!(
-        "s3://cache/{}?endpoint={endpoint}&push=background",
-        server.prefix()
-    );
-    let with = [
-        ("remote", remote.as_str()),
-        ("path", "target"),
-        ("key", "linux-1"),
-    ];
-    let mut step = step(&runner, &endpoint, &server, &with);
-    step.begin();
-    runner.user.tree(&runner.workspace.join("target"), 10, 20);
-    let log = step.end("success");
-    let note =
-        "push=background is like push=wait here: this container can end before the copy does";
-    assert_eq!(log.matches(note).count(), 1, "{log}");
-    assert!(log.contains("1 entry pushed"), "{log}");
 }

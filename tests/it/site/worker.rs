@@ -1,12 +1,13 @@
 //! The worker as a plain process: its replies, its exit codes, and when it ends. No engine is
 //! needed.
 
+use local_cache::site::supervise::ORPHAN_GRACE;
 use local_cache::site::worker::protocol::{Hello, STOP_LINE, encode_hello, end_marker};
 use local_cache::site::worker::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -84,6 +85,7 @@ fn hello(request: Value, timeout: Option<Duration>) -> Vec<u8> {
     encode_hello(&Hello {
         marker: MARK.to_owned(),
         host: None,
+        outlives_parent: false,
         timeout,
         grace,
         request,
@@ -207,6 +209,7 @@ fn a_stop_line_gives_the_whole_grace_time_and_the_end_of_input_does_not() {
     let hello = encode_hello(&Hello {
         marker: MARK.to_owned(),
         host: None,
+        outlives_parent: false,
         timeout: None,
         grace,
         request,
@@ -233,6 +236,39 @@ fn the_time_limit_holds_in_the_worker_too() {
     assert_eq!(reply(&output).unwrap()["Done"]["timed_out"], json!(true));
     let output = Worker::start(&hello(json!([{ "Stubborn": file }]), limit)).finish();
     assert_eq!(code(&output), Some(EXIT_ABANDONED));
+}
+
+#[test]
+fn a_worker_that_outlives_its_parent_replies_first_and_ends_by_a_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("working");
+    let hello = encode_hello(&Hello {
+        marker: MARK.to_owned(),
+        host: None,
+        outlives_parent: true,
+        timeout: None,
+        grace: Duration::from_millis(300),
+        request: json!([{ "Stubborn": file }]),
+    })
+    .unwrap();
+    let mut worker = Worker::start(&hello);
+    wait_for(&file);
+    // Its input ends, and nobody reads its output any more.
+    worker.input = None;
+    let mut output = BufReader::new(worker.child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with(MARK) {
+        line.clear();
+        assert!(output.read_line(&mut line).unwrap() > 0, "no reply");
+    }
+    assert_eq!(line.trim_end(), format!("{MARK}\"Started\""));
+    drop(output);
+    drop(worker.child.stderr.take());
+    // Longer than a worker lives whose parent is gone.
+    thread::sleep(2 * ORPHAN_GRACE);
+    assert!(worker.child.try_wait().unwrap().is_none());
+    worker.signal(Signal::SIGKILL);
+    worker.child.wait().unwrap();
 }
 
 #[test]

@@ -82,12 +82,13 @@ impl MemoryS3 {
         server
     }
 
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// The remote of a test, with further options.
     pub(crate) fn remote(&self, options: &str) -> String {
-        format!(
-            "s3://cache/ci?endpoint=http://127.0.0.1:{}{options}",
-            self.port
-        )
+        format!("s3://cache/ci?endpoint={}{options}", self.endpoint())
     }
 
     /// The program in `job` with the remote and its credentials.
