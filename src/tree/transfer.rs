@@ -65,10 +65,10 @@ mod tests {
             parent: DirId(1),
             mode: 0o644,
             mtime: Timestamp::default(),
-            attributes: Box::default(),
+            attributes: crate::tree::RareList::default(),
             kind: LeafKind::File(FileData {
                 size: text.len() as u64,
-                extents: Box::default(),
+                extents: crate::tree::RareList::default(),
                 content: Some(Content {
                     digest: Digest::of(text.as_bytes()),
                     location: ContentLocation::Blob,
