@@ -66,7 +66,7 @@ struct EncodedLeaf<'a> {
 }
 
 impl FoundDir {
-    /// Takes the leaves out, sorts them by name and encodes them.
+    /// Removes the leaves from the directory, and encodes them in the order of their names.
     pub(super) fn encode_leaves(&mut self) -> Result<Vec<u8>> {
         let mut leaves = std::mem::take(&mut self.leaves);
         leaves.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
