@@ -7,7 +7,7 @@
 //! their own, and every request has a limit around all its attempts:
 //!
 //! - small requests (lists, records, deletions): [`SMALL_LIMIT`] in all
-//! - downloads: no bytes for a few seconds, or slower than [`LOWEST_RATE`]
+//! - downloads: no bytes for a few seconds, or all together slower than [`LOWEST_RATE`]
 //! - uploads: slower than [`LOWEST_RATE`]; a limit on silence would count the time of the body
 //!
 //! The first request that fails like an outage, after its retries, switches the client off: what
@@ -48,6 +48,8 @@ const SMALL_LIMIT: Duration = Duration::from_millis(2_500);
 const TRANSFER_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes per second. A slower transfer is not worth waiting for.
 const LOWEST_RATE: u64 = 256 << 10;
+/// Ranges that are downloaded at once. They share the link, so each can take that many times longer.
+pub(crate) const RANGES_AT_ONCE: usize = 12;
 /// How many objects a server lists in one answer.
 const PAGE: usize = 1000;
 /// So many deletions have the limit of a transfer together.
@@ -244,7 +246,7 @@ impl RemoteClient {
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let (path, store) = (self.path(name), Arc::clone(&self.connections.downloads));
-        let limit = self.remaining(transfer_limit(range.end - range.start));
+        let limit = self.remaining(download_limit(range.end - range.start));
         let read = async move { store.get_range(&path, range).await };
         Ok(PendingRange {
             client: self,
@@ -429,6 +431,10 @@ fn is_own_name(name: &str) -> bool {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=' | b'@' | b'/')
     };
     name.bytes().all(is_own)
+}
+
+fn download_limit(bytes: u64) -> Duration {
+    transfer_limit(bytes.saturating_mul(RANGES_AT_ONCE as u64))
 }
 
 fn transfer_limit(bytes: u64) -> Duration {

@@ -8,7 +8,7 @@ use super::plan::{DownloadUnit, RangeOfFrames, WantedContent, pieces, range_of};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::monitor::Monitor;
-use crate::remote::client::{PendingRange, RemoteClient};
+use crate::remote::client::{PendingRange, RANGES_AT_ONCE, RemoteClient};
 use crate::remote::error::{RemoteError, RemoteResult};
 use crate::remote::manifest::RemoteFrame;
 use crate::remote::name::GroupName;
@@ -16,7 +16,7 @@ use crate::store::save::{ContentWriter, PackSlot};
 use crate::workers::{self, JobQueue};
 
 /// Threads that download. Each holds two ranges of up to 4 MiB and a frame.
-const THREADS: usize = 6;
+const THREADS: usize = RANGES_AT_ONCE / 2;
 
 /// Where contents come from and go to.
 #[derive(Clone, Copy)]

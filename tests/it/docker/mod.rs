@@ -25,6 +25,7 @@ mod podman;
 pub(crate) mod programs;
 #[cfg(feature = "remote")]
 mod remote;
+#[cfg(feature = "remote")]
 mod remote_background;
 mod runner;
 mod stage;
