@@ -100,6 +100,7 @@ impl<'p> FileContents<'p> {
         if tasks.iter().any(|task| matches!(task, StoreTask::Small(_))) {
             writer.find_existing_packs(self.to_store.len())?;
         }
+        self.stored.reserve_exact(self.to_store.len());
         let results = Mutex::new(std::mem::take(self));
         let worker = || StoreWorker::new(scan, request.roots, writer);
         workers::for_each_in_order(&tasks, worker, |worker, task| {

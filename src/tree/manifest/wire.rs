@@ -80,7 +80,6 @@ impl Serialize for EncodedLeaves<'_> {
 }
 
 /// Leaves, decoded one after another. Their parents are not set yet.
-#[derive(Default)]
 pub(super) struct DecodedLeaves {
     leaves: Vec<Leaf>,
     /// What is wrong with the first leaf that is not valid. There are none from it on.
@@ -93,6 +92,10 @@ impl<'de> Deserialize<'de> for DecodedLeaves {
     }
 }
 
+/// Room is made for at most so many items before they are decoded: the count may be forged. While a
+/// list grows, it leaves holes of its earlier lengths in memory.
+const RESERVED: usize = 1 << 20;
+
 struct LeavesVisitor;
 
 impl<'de> Visitor<'de> for LeavesVisitor {
@@ -103,7 +106,10 @@ impl<'de> Visitor<'de> for LeavesVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<DecodedLeaves, A::Error> {
-        let mut decoded = DecodedLeaves::default();
+        let mut decoded = DecodedLeaves {
+            leaves: Vec::with_capacity(list.size_hint().unwrap_or(0).min(RESERVED)),
+            defect: None,
+        };
         while let Some(wire) = list.next_element::<WireLeaf<'_>>()? {
             if decoded.defect.is_some() {
                 continue;

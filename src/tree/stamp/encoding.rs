@@ -81,6 +81,9 @@ impl Serialize for Differences<'_> {
     }
 }
 
+/// The most states for which room is made before they are decoded.
+const RESERVED: usize = 1 << 20;
+
 /// States, decoded one after another from differences.
 struct States(Vec<Option<InodeState>>);
 
@@ -101,7 +104,8 @@ impl<'de> Visitor<'de> for StatesVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<States, A::Error> {
         let mut last = [0_i64; 3];
-        let mut states = Vec::new();
+        // The count may be wrong: anybody who may write to the store can change it.
+        let mut states = Vec::with_capacity(list.size_hint().unwrap_or(0).min(RESERVED));
         while let Some(wire) = list.next_element::<Option<WireState>>()? {
             states.push(wire.and_then(|WireState(device, inode, ctime)| {
                 let differences = [device, inode, ctime];
