@@ -125,7 +125,8 @@ fn the_remote_of_the_host_gives_a_helper_a_network_and_others_have_none() {
     let Some(server) = S3Server::take("a helper with the remote of its host") else {
         return;
     };
-    let _lock = support::lock_shared();
+    // The helpers of other tests may have a network.
+    let _lock = support::lock_exclusive();
     let endpoint = forward(&server.endpoint());
     let runner = Runner::strict();
     let path = lines([runner.workspace.join("target").as_os_str()]);
