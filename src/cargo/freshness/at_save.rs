@@ -288,7 +288,7 @@ impl Collected<'_> {
     }
 
     fn add_may_have_written(&mut self) {
-        let units: Vec<_> = self.units.iter().map(|unit| unit.fact.clone()).collect();
+        let units: Vec<_> = self.units.iter().map(|unit| &unit.fact).collect();
         let found = may_have_written(&units, &self.facts);
         for (unit, paths) in self.units.iter_mut().zip(found) {
             unit.fact.may_have_written = paths;
@@ -336,10 +336,7 @@ fn path_fact(
         return unreadable(reason, place(name, project));
     };
     let place = place(&path.name, project);
-    let is_generated = path.stat.kind == FileKind::File
-        && !files.is_checked_out(&path.name)
-        && finder.is_in_project(&path.name);
-    let generated = is_generated.then(|| path.name.clone());
+    let generated = generated(&path, place, (files, finder));
     let state = match place {
         PathPlace::OutDir | PathPlace::TargetDir => {
             Err(format!("{} lies in a target directory", name.display()))
@@ -367,6 +364,20 @@ fn path_fact(
         generated,
         state,
     }
+}
+
+/// The first symlink on the way of a path, or the file at its end, that git did not check out.
+fn generated(
+    path: &FoundInput,
+    place: PathPlace,
+    (files, finder): (&ProjectFiles, &PathFinder<'_>),
+) -> Option<PathBuf> {
+    if matches!(place, PathPlace::OutDir | PathPlace::TargetDir) {
+        return None;
+    }
+    let file = Some(&path.name).filter(|_| path.stat.kind == FileKind::File);
+    let is_generated = |name: &&PathBuf| !files.is_checked_out(name) && finder.is_in_project(name);
+    path.links.iter().chain(file).find(is_generated).cloned()
 }
 
 fn place(name: &Path, project: &Project<'_>) -> PathPlace {

@@ -8,18 +8,18 @@
 //! the file is as it was:
 //!
 //! - What one run of a package's build script wrote, its other runs may have written.
-//! - What a unit read, and git did not check out, any build script of the package around the file
-//!   may have written; those of all packages, if the file is in none. This is not assumed of a file
-//!   whose writer is known.
+//! - What a unit read, and git did not check out, the build script of the package around the file
+//!   may have written, or any other one if that package has none. This is not assumed of a file whose
+//!   writer is known.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::vouch::{PathPlace, SaveFacts, UnitFact};
+use super::vouch::{PathFact, PathPlace, SaveFacts, UnitFact};
 
 /// For each unit, what it may have written besides what it is known to have written. Nothing for
 /// units that are no runs of build scripts.
-pub(crate) fn may_have_written(units: &[UnitFact], facts: &SaveFacts) -> Vec<Vec<PathBuf>> {
+pub(crate) fn may_have_written(units: &[&UnitFact], facts: &SaveFacts) -> Vec<Vec<PathBuf>> {
     let candidates = Candidates::find(units, facts);
     units
         .iter()
@@ -32,6 +32,25 @@ pub(crate) fn may_have_written(units: &[UnitFact], facts: &SaveFacts) -> Vec<Vec
         .collect()
 }
 
+/// The packages of which a build script ran.
+pub(super) struct ScriptedPackages(HashSet<usize>);
+
+impl ScriptedPackages {
+    pub(super) fn of(units: &[&UnitFact]) -> Self {
+        let runs = units.iter().filter(|unit| unit.may_write_sources());
+        Self(runs.filter_map(|run| run.package).collect())
+    }
+
+    /// The package whose build script may have written a file at a place; none if it may have been
+    /// any.
+    pub(super) fn writer(&self, place: PathPlace) -> Option<usize> {
+        match place {
+            PathPlace::Package(package) => Some(package).filter(|it| self.0.contains(it)),
+            PathPlace::OutsideOfPackages | PathPlace::OutDir | PathPlace::TargetDir => None,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Candidates<'u> {
     of_packages: HashMap<usize, BTreeSet<&'u Path>>,
@@ -39,8 +58,9 @@ struct Candidates<'u> {
 }
 
 impl<'u> Candidates<'u> {
-    fn find(units: &'u [UnitFact], facts: &'u SaveFacts) -> Self {
+    fn find(units: &[&'u UnitFact], facts: &'u SaveFacts) -> Self {
         let mut found = Self::default();
+        let scripted = ScriptedPackages::of(units);
         let mut written: HashSet<&Path> = HashSet::new();
         for run in units.iter().filter(|unit| unit.may_write_sources()) {
             written.extend(run.written.iter().map(PathBuf::as_path));
@@ -51,25 +71,22 @@ impl<'u> Candidates<'u> {
             }
         }
         for input in units.iter().flat_map(|unit| &unit.inputs) {
-            let Some((fact, generated)) = facts
-                .paths
-                .get(input)
-                .and_then(|fact| Some((fact, fact.generated.as_deref()?)))
+            let Some(PathFact {
+                place,
+                generated: Some(generated),
+                ..
+            }) = facts.paths.get(input)
             else {
                 continue;
             };
-            if written.contains(generated) {
+            if written.contains(&**generated) {
                 continue;
             }
-            match fact.place {
-                PathPlace::Package(package) => {
-                    found.of_packages.entry(package).or_default().insert(input);
-                }
-                PathPlace::OutsideOfPackages => {
-                    found.of_all.insert(input);
-                }
-                PathPlace::OutDir | PathPlace::TargetDir => {}
-            }
+            let candidates = match scripted.writer(*place) {
+                Some(package) => found.of_packages.entry(package).or_default(),
+                None => &mut found.of_all,
+            };
+            candidates.insert(input);
         }
         found
     }
@@ -89,7 +106,6 @@ impl<'u> Candidates<'u> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vouch::PathFact;
     use super::*;
     use crate::fs::Timestamp;
 
@@ -111,22 +127,15 @@ mod tests {
 
     /// Facts about paths that git did not check out.
     fn generated(paths: &[(&str, PathPlace)]) -> SaveFacts {
-        let fact = |place| PathFact {
-            changed: Some(Timestamp::MIN),
-            mtime: Timestamp::MIN,
-            place,
-            generated: None,
-            state: Err("not read".to_owned()),
-        };
         let paths = paths.iter().map(|(path, place)| {
-            let generated = Some(PathBuf::from(path));
-            (
-                path.into(),
-                PathFact {
-                    generated,
-                    ..fact(*place)
-                },
-            )
+            let fact = PathFact {
+                changed: Some(Timestamp::MIN),
+                mtime: Timestamp::MIN,
+                place: *place,
+                generated: Some(path.into()),
+                state: Err("not read".to_owned()),
+            };
+            (path.into(), fact)
         });
         SaveFacts {
             paths: paths.collect(),
@@ -141,7 +150,8 @@ mod tests {
                 .map(|path| path.display().to_string())
                 .collect()
         };
-        may_have_written(units, facts)
+        let units: Vec<_> = units.iter().collect();
+        may_have_written(&units, facts)
             .into_iter()
             .map(names)
             .collect()
@@ -165,20 +175,24 @@ mod tests {
         let facts = generated(&[
             ("/w/a/generated.rs", PathPlace::Package(0)),
             ("/w/made.txt", PathPlace::OutsideOfPackages),
-            ("/w/target/x", PathPlace::TargetDir),
+            ("/w/no-script/generated.rs", PathPlace::Package(2)),
         ]);
         let read = [
             "/w/a/generated.rs",
             "/w/made.txt",
-            "/w/target/x",
+            "/w/no-script/generated.rs",
             "/w/a/lib.rs",
         ];
         let mut units: Vec<_> = read.map(|path| library(1, path)).into();
         units.extend([run(0), run(1)]);
         let found = found(&units, &facts);
         assert!(found[..4].iter().all(Vec::is_empty));
-        assert_eq!(found[4], ["/w/a/generated.rs", "/w/made.txt"]);
-        assert_eq!(found[5], ["/w/made.txt"]);
+        let of_all = ["/w/made.txt", "/w/no-script/generated.rs"].map(str::to_owned);
+        assert_eq!(
+            found[4],
+            [&["/w/a/generated.rs".to_owned()], &of_all[..]].concat()
+        );
+        assert_eq!(found[5], of_all);
     }
 
     #[test]

@@ -11,8 +11,8 @@
 //!    which programs cannot set, and if no dependency was built after it. So the recorded contents
 //!    are those that it and its dependencies were built from.
 //! 3. A restore puts back the records of a unit only if all that it read, all that its build script
-//!    may have written into the checkout, and in the mode [`mode::FreshnessMode::Safe`] all other files that
-//!    count as sources, have the recorded contents, at the same absolute paths.
+//!    may have written into the checkout, and in the mode [`mode::FreshnessMode::Safe`] all other
+//!    files that count as sources, have the recorded contents, at the same absolute paths.
 //! 4. Its records and artifacts then have one time that is later than all changes so far and
 //!    earlier than all later ones, so cargo itself notices every change that follows.
 //! 5. Records are removed before anything else is written and put back last, so that an

@@ -23,11 +23,7 @@ pub(crate) fn new_record(
     packages: &[PathPackage],
     restored: &LastRestore,
 ) -> FreshnessRecord {
-    let units: Vec<_> = collected
-        .units
-        .iter()
-        .map(|unit| unit.fact.clone())
-        .collect();
+    let units: Vec<_> = collected.units.iter().map(|unit| &unit.fact).collect();
     let verdicts = vouch(&units, &collected.facts);
     let mut writer = RecordWriter {
         collected,

@@ -20,6 +20,8 @@ pub(crate) struct FoundInput {
     /// The latest time at which the path began to lead to these contents: a change of the file, of
     /// a symlink on the way, or a move of a directory on the way.
     pub(crate) changed: Timestamp,
+    /// The names of the symlinks on the way.
+    pub(crate) links: Vec<PathBuf>,
 }
 
 /// A directory or symlink on the way.
@@ -62,7 +64,7 @@ impl<'a> PathFinder<'a> {
         let mut rest = components(name);
         let mut here = PathBuf::from("/");
         let mut changed = Timestamp::MIN;
-        let mut links = 0;
+        let mut links = Vec::new();
         let mut stat = None;
         while let Some(next) = rest.pop_front() {
             if next == ".." {
@@ -75,8 +77,8 @@ impl<'a> PathFinder<'a> {
                 return Ok(None);
             };
             if let Some(target) = waypoint.target {
-                links += 1;
-                if links > MAX_LINKS {
+                links.push(path);
+                if links.len() > MAX_LINKS {
                     return Err(Error::Io {
                         action: "follow the symlinks of",
                         path: name.to_owned(),
@@ -113,6 +115,7 @@ impl<'a> PathFinder<'a> {
             name: here,
             changed: changed.max(stat.mtime).max(stat.ctime),
             stat,
+            links,
         }))
     }
 

@@ -144,6 +144,7 @@ impl ProjectFiles {
             name: name.to_owned(),
             stat: file.stat,
             changed: file.changed,
+            links: Vec::new(),
         })
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::fs::Timestamp;
 
 use super::contents::FileState;
+use super::may_write::ScriptedPackages;
 
 /// What is known of a path that a unit read or wrote.
 #[derive(Clone, Debug)]
@@ -15,7 +16,8 @@ pub(crate) struct PathFact {
     /// The modification time, which is what cargo compares.
     pub(crate) mtime: Timestamp,
     pub(crate) place: PathPlace,
-    /// The file that it leads to, if that is in the project and not as git checked it out.
+    /// What git did not check out of it: a symlink on its way, or the file at its end. None outside
+    /// of the project, and in target directories.
     pub(crate) generated: Option<PathBuf>,
     /// An error is why the state is unknown.
     pub(crate) state: Result<FileState, String>,
@@ -93,9 +95,9 @@ pub(crate) struct Verdict {
 }
 
 /// Decides about all units.
-pub(crate) fn vouch(units: &[UnitFact], facts: &SaveFacts) -> Vec<Verdict> {
+pub(crate) fn vouch(units: &[&UnitFact], facts: &SaveFacts) -> Vec<Verdict> {
     let generated = Generated::find(units, facts);
-    let decide = |unit: &UnitFact| Verdict {
+    let decide = |unit: &&UnitFact| Verdict {
         reason: reason(unit, facts, &generated).err(),
         safe_reason: safe_reason(unit, facts).err(),
     };
@@ -107,12 +109,14 @@ pub(crate) fn vouch(units: &[UnitFact], facts: &SaveFacts) -> Vec<Verdict> {
 #[derive(Default)]
 struct Generated {
     in_packages: HashMap<usize, PathBuf>,
-    outside: Option<PathBuf>,
+    /// Perhaps by any build script.
+    anywhere: Option<PathBuf>,
 }
 
 impl Generated {
-    fn find(units: &[UnitFact], facts: &SaveFacts) -> Self {
+    fn find(units: &[&UnitFact], facts: &SaveFacts) -> Self {
         let mut found = Self::default();
+        let scripted = ScriptedPackages::of(units);
         let written: HashSet<&PathBuf> = units.iter().flat_map(|unit| &unit.written).collect();
         let inputs = units.iter().flat_map(|unit| {
             let inputs = unit.inputs.iter();
@@ -132,10 +136,16 @@ impl Generated {
                 continue;
             }
             match fact.place {
+                // What is gone may have been made by the script of another package.
+                PathPlace::Package(_)
+                    if fact.changed.is_none() && scripted.writer(fact.place).is_none() =>
+                {
+                    found.anywhere = Some(input.clone());
+                }
                 PathPlace::Package(package) => {
                     found.in_packages.insert(package, input.clone());
                 }
-                PathPlace::OutsideOfPackages => found.outside = Some(input.clone()),
+                PathPlace::OutsideOfPackages => found.anywhere = Some(input.clone()),
                 PathPlace::OutDir | PathPlace::TargetDir => {}
             }
         }
@@ -144,7 +154,7 @@ impl Generated {
 
     fn around(&self, package: Option<usize>) -> Option<&Path> {
         let in_package = package.and_then(|package| self.in_packages.get(&package));
-        in_package.or(self.outside.as_ref()).map(PathBuf::as_path)
+        in_package.or(self.anywhere.as_ref()).map(PathBuf::as_path)
     }
 }
 
@@ -312,7 +322,7 @@ mod tests {
     fn verdict(change: impl FnOnce(&mut UnitFact, &mut SaveFacts)) -> Verdict {
         let (mut unit, mut facts) = (unit(), facts());
         change(&mut unit, &mut facts);
-        vouch(&[unit], &facts).remove(0)
+        vouch(&[&unit], &facts).remove(0)
     }
 
     #[test]

@@ -212,6 +212,54 @@ fn a_module_that_a_build_script_found_is_generated_in_the_next_checkout() {
 }
 
 #[test]
+fn a_symlink_that_a_build_script_found_is_made_in_the_next_checkout() {
+    let script = "if std::fs::symlink_metadata(\"src/generated.rs\").is_err() { \
+        std::os::unix::fs::symlink(\"../proto/a.rs\", \"src/generated.rs\").unwrap(); }";
+    let files = package(WATCHES_PROTO, script, USES_MODULE);
+    jobs_after_a_lost_target_directory(&files.with("proto/a.rs", "pub const G: &str = \"A1\";"));
+}
+
+/// A package whose build script makes a module of another package, which has no build script.
+fn with_module_of_another_package() -> Files {
+    let script = IF_CHANGED
+        .replace("proto/", "../proto/")
+        .replace("src/generated.rs", "../app/src/generated.rs");
+    Files::default()
+        .with(".gitignore", "target\n/app/src/generated.rs")
+        .with_members(&["app", "gen"])
+        .with("proto/a.proto", "A1")
+        .with_package("gen", "gen", "")
+        .with(
+            "gen/build.rs",
+            format!(
+                "fn main() {{\n    println!(\"cargo:rerun-if-changed=../proto\");\n    {script}\n}}"
+            ),
+        )
+        .with("gen/src/lib.rs", "")
+        .with_package("app", "app", "[dependencies]\ngen = { path = \"../gen\" }")
+        .with("app/src/main.rs", USES_MODULE)
+}
+
+#[test]
+fn a_module_of_another_package_is_generated_in_the_next_checkout() {
+    jobs_after_a_lost_target_directory(&with_module_of_another_package());
+}
+
+#[test]
+fn a_module_of_another_package_that_the_job_removed_is_generated_in_the_next_job() {
+    let host = Host::new();
+    let files = host.locked(with_module_of_another_package());
+    let job = host.job(&files);
+    job.build(BUILD);
+    std::fs::remove_file(job.path("app/src/generated.rs")).unwrap();
+    job.save(&["--move", "--freshness", "cargo"]);
+    let job = host.job(&files);
+    let hit = host.restore(&job.directory, &["--freshness", "cargo"]);
+    assert_ne!(hit, Hit::Miss);
+    assert_eq!(job.builds_like_clean(BUILD).output("app"), "A1");
+}
+
+#[test]
 fn a_placeholder_that_a_build_script_found_overwritten_is_overwritten_in_the_next_checkout() {
     let script = STAMP.replace(
         "std::fs::write(",
