@@ -63,11 +63,10 @@ impl Engine {
     pub(crate) fn run_helper(
         &self,
         spec: &HelperSpec,
-        mut session: Session<'_>,
+        session: Session<'_>,
     ) -> Result<SessionResult, Problem> {
-        self.runtime.block_on(async {
-            let client = session.or_cancelled(self.connect()).await?;
-            helper::run(&client, spec, session).await
+        self.run(session, async |client, session| {
+            helper::run(client, spec, session).await
         })
     }
 
@@ -75,11 +74,10 @@ impl Engine {
     pub(crate) fn start_detached(
         &self,
         spec: &HelperSpec,
-        mut session: Session<'_>,
+        session: Session<'_>,
     ) -> Result<SessionResult, Problem> {
-        self.runtime.block_on(async {
-            let client = session.or_cancelled(self.connect()).await?;
-            helper::start_detached(&client, spec, session).await
+        self.run(session, async |client, session| {
+            helper::start_detached(client, spec, session).await
         })
     }
 
@@ -87,11 +85,21 @@ impl Engine {
     pub(crate) fn run_in_job_container(
         &self,
         spec: &JobSpec,
-        mut session: Session<'_>,
+        session: Session<'_>,
+    ) -> Result<SessionResult, Problem> {
+        self.run(session, async |client, session| {
+            job_container::run(client, spec, session).await
+        })
+    }
+
+    fn run<'s>(
+        &self,
+        mut session: Session<'s>,
+        work: impl AsyncFnOnce(&Client, Session<'s>) -> Result<SessionResult, Problem>,
     ) -> Result<SessionResult, Problem> {
         self.runtime.block_on(async {
             let client = session.or_cancelled(self.connect()).await?;
-            job_container::run(&client, spec, session).await
+            work(&client, session).await
         })
     }
 }
