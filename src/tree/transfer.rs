@@ -1,8 +1,9 @@
 //! What the stamp of one manifest says about the files of another one (pure).
 //!
-//! A state of a file says that an inode had certain contents at a ctime; the one of a directory, that
-//! it had no names but certain ones. Neither depends on the rest of the manifest. So both hold for
-//! every manifest that has the same contents, or these names and perhaps more, at the same path.
+//! A state of a file says that an inode had certain contents and attributes at a ctime; the one of a
+//! directory, that it had no names but certain ones, and certain attributes. Neither depends on the
+//! rest of the manifest. So both hold for every manifest that has the same contents, or these names
+//! and perhaps more, with the same attributes at the same path.
 
 use super::compare::{is_same_file, match_dirs};
 use super::model::{DirId, LeafKind, Tree};
@@ -18,11 +19,14 @@ pub(crate) fn transfer(known: &Stamp, from: &Tree, to: &Tree) -> Stamp {
             .filter(|former| match (&from[*former].kind, &leaf.kind) {
                 (LeafKind::File(former), LeafKind::File(file)) => is_same_file(former, file),
                 _ => false,
-            });
+            })
+            .filter(|former| from[*former].attributes == leaf.attributes);
         stamp.set_leaf(id, former.and_then(|former| known.leaf(former)));
     }
     for id in to.dir_ids() {
-        let former = matched[id.index()].filter(|former| has_all_names(to, id, (from, *former)));
+        let former = matched[id.index()]
+            .filter(|former| from[*former].attributes == to[id].attributes)
+            .filter(|former| has_all_names(to, id, (from, *former)));
         stamp.set_dir(id, former.and_then(|former| known.dir(former)));
     }
     stamp

@@ -20,11 +20,11 @@ pub(super) fn read_leaf(
     let Some(kind) = read_kind(parent, name, stat)? else {
         return Ok(None);
     };
-    // Reading attributes costs a call for each file, so a file without attributes in the guide is
-    // not asked for them.
     let reads_attributes = stat.kind == FileKind::File
         && !options.without_attributes
-        && name.guide.is_none_or(GuideEntry::has_leaf_attributes);
+        && name
+            .guide
+            .is_none_or(|guide| may_differ_in_attributes(options, guide, stat));
     let attributes = if reads_attributes {
         match if_present(xattrs::read_at(parent.dir, name.on_disk))? {
             Some(attributes) => attributes.into(),
@@ -41,6 +41,16 @@ pub(super) fn read_leaf(
         attributes,
         kind,
     }))
+}
+
+/// Reading attributes costs a call for each file. A file without attributes in the guide has none if
+/// its stamp is right; otherwise it is compared when its contents are, if it has any.
+fn may_differ_in_attributes(options: &ScanOptions<'_>, guide: GuideEntry<'_>, stat: &Stat) -> bool {
+    let is_unchanged = || {
+        let stamp = options.stamp.zip(guide.leaf);
+        stamp.is_some_and(|(stamp, leaf)| stamp.is_unchanged(leaf, stat))
+    };
+    guide.has_leaf_attributes() || (stat.size == 0 && !is_unchanged())
 }
 
 fn read_kind(

@@ -244,14 +244,17 @@ impl<'a> Walker<'a> {
             }) => Some((tree, dir)),
             None => None,
         };
-        if self.reads_dir_attributes(guide) {
+        let is_stamped = |dir| {
+            let stamp = self.options.stamp;
+            stamp.is_some_and(|stamp| stamp.has_no_extraneous(dir, stat))
+        };
+        // A directory without attributes in the guide has none if its stamp is right.
+        let may_have_attributes =
+            guide.is_none_or(|(tree, dir)| !tree[dir].attributes.is_empty() || !is_stamped(dir));
+        if may_have_attributes && !self.options.without_attributes {
             found.attributes = xattrs::read_open(dir)?;
         }
-        let has_no_extraneous = |dir| {
-            let stamp = self.options.stamp;
-            self.options.trust_mtimes
-                || stamp.is_some_and(|stamp| stamp.has_no_extraneous(dir, stat))
-        };
+        let has_no_extraneous = |dir| self.options.trust_mtimes || is_stamped(dir);
         match guide {
             Some((tree, wanted))
                 if stat.mtime == tree[wanted].mtime && has_no_extraneous(wanted) =>
@@ -260,12 +263,6 @@ impl<'a> Walker<'a> {
             }
             _ => Ok(NamesToVisit::Listed(dir.list()?, guide)),
         }
-    }
-
-    /// Attributes matter if they are to be saved, or if the guide has some to compare with.
-    fn reads_dir_attributes(&self, guide: Option<(&Tree, DirId)>) -> bool {
-        !self.options.without_attributes
-            && guide.is_none_or(|(tree, dir)| !tree[dir].attributes.is_empty())
     }
 
     fn visit_names<'s>(

@@ -168,3 +168,62 @@ fn files_that_the_last_entry_had_too_are_not_read_again() {
     case.sandbox.mirror(&case.job, "k").succeeded();
     assert_same(&case.wanted, &snapshot(&case.tree));
 }
+
+const GIVEN: [&str; 4] = ["same", "empty-file", "empty-directory", "src"];
+
+fn give_attributes(tree: &Path) {
+    for name in GIVEN {
+        xattr::set(tree.join(name), "user.note", b"extra").unwrap();
+    }
+}
+
+fn with_empty_names() -> Case {
+    Case::with(Sandbox::new(), |tree| {
+        trees::write(&tree.join("empty-file"), b"");
+        fs::create_dir(tree.join("empty-directory")).unwrap();
+    })
+}
+
+#[test]
+fn attributes_that_the_entry_does_not_have_are_removed() {
+    for mirror in [true, false] {
+        let case = with_empty_names();
+        if !takes_attributes(&case.tree) {
+            return;
+        }
+        trees::settle();
+        case.restored();
+        give_attributes(&case.tree);
+        if mirror {
+            case.sandbox.mirror(&case.job, "k").succeeded();
+        } else {
+            case.sandbox.restore(&case.job, "k").succeeded();
+        }
+        assert_same(&case.wanted, &snapshot(&case.tree));
+    }
+}
+
+#[test]
+fn attributes_that_only_the_last_entry_had_are_removed() {
+    let case = with_empty_names();
+    if !takes_attributes(&case.original) {
+        return;
+    }
+    give_attributes(&case.original);
+    trees::settle();
+    let one = case.sandbox.job("one");
+    case.sandbox.save(&one, "k2").succeeded();
+    let with_attributes = snapshot(&case.original);
+    case.sandbox.mirror(&case.job, "k2").succeeded();
+    assert_same(&with_attributes, &snapshot(&case.tree));
+    trees::settle();
+    case.sandbox.mirror(&case.job, "k2").succeeded();
+    case.sandbox.mirror(&case.job, "k").succeeded();
+    assert_same(&case.wanted, &snapshot(&case.tree));
+}
+
+/// Not every filesystem has attributes.
+fn takes_attributes(dir: &Path) -> bool {
+    let takes = xattr::set(dir, "user.probe", b"x").is_ok();
+    takes && xattr::remove(dir, "user.probe").is_ok()
+}
