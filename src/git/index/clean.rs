@@ -127,4 +127,40 @@ mod tests {
     fn a_time_of_zero_means_that_git_does_not_know_it() {
         assert!(!is_unchanged(recorded(0, 0), time(0, 0), time(9, 9)));
     }
+
+    #[test]
+    fn a_file_is_modified_if_anything_but_the_tick_of_the_index_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "text").unwrap();
+        let stat = crate::fs::files::stat(&path).unwrap().unwrap();
+        let index_time =
+            |time: Timestamp| recorded(lower_bits(time.seconds.cast_unsigned()), time.nanoseconds);
+        let entry = || IndexEntry {
+            path: 0..4,
+            mode: 0o100_644,
+            size: 4,
+            inode: lower_bits(stat.inode),
+            mtime: index_time(stat.mtime),
+            ctime: index_time(stat.ctime),
+            blob: crate::git::BlobId::from_bytes(&[1; 20]).unwrap(),
+            is_comparable: true,
+        };
+        assert!(!entry().is_modified(&stat));
+        // So git marks a file of which it does not trust the rest.
+        assert!(!IndexEntry { size: 0, ..entry() }.is_modified(&stat));
+        let changes: [fn(&mut IndexEntry); 6] = [
+            |entry| entry.size = 5,
+            |entry| entry.inode ^= 1,
+            |entry| entry.mode = 0o100_755,
+            |entry| entry.mtime.seconds ^= 1,
+            |entry| entry.ctime.seconds ^= 1,
+            |entry| entry.is_comparable = false,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = entry();
+            change(&mut changed);
+            assert!(changed.is_modified(&stat), "{number}");
+        }
+    }
 }

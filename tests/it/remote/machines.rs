@@ -79,6 +79,13 @@ impl Machine {
     }
 }
 
+/// A server and two machines that use it, if the test can have them.
+fn two_machines(what: &str) -> Option<(S3Server, Machine, Machine)> {
+    let server = S3Server::take(what)?;
+    let [a, b] = [(); 2].map(|()| Machine::new(&server, what));
+    Some((server, a?, b?))
+}
+
 /// Adds contents that cannot be compressed and take seconds on the link.
 fn write_large_tree(job: &Path) -> std::path::PathBuf {
     let tree = write_tree(job);
@@ -91,11 +98,7 @@ fn write_large_tree(job: &Path) -> std::path::PathBuf {
 
 #[test]
 fn a_machine_restores_over_a_slow_link_what_another_one_saved() {
-    let what = "a restore over a slow link";
-    let Some(server) = S3Server::take(what) else {
-        return;
-    };
-    let (Some(a), Some(b)) = (Machine::new(&server, what), Machine::new(&server, what)) else {
+    let Some((_server, a, b)) = two_machines("a restore over a slow link") else {
         return;
     };
     let tree = write_tree(&a.job);
@@ -114,11 +117,7 @@ fn a_machine_restores_over_a_slow_link_what_another_one_saved() {
 
 #[test]
 fn a_link_that_fails_during_a_pull_is_one_warning_and_a_miss() {
-    let what = "a link that fails during a pull";
-    let Some(server) = S3Server::take(what) else {
-        return;
-    };
-    let (Some(a), Some(b)) = (Machine::new(&server, what), Machine::new(&server, what)) else {
+    let Some((_server, a, b)) = two_machines("a link that fails during a pull") else {
         return;
     };
     let tree = write_large_tree(&a.job);
@@ -142,11 +141,7 @@ fn a_link_that_fails_during_a_pull_is_one_warning_and_a_miss() {
 
 #[test]
 fn a_link_that_fails_during_a_push_is_one_warning_and_the_entry_is_saved() {
-    let what = "a link that fails during a push";
-    let Some(server) = S3Server::take(what) else {
-        return;
-    };
-    let (Some(mut a), Some(b)) = (Machine::new(&server, what), Machine::new(&server, what)) else {
+    let Some((_server, mut a, b)) = two_machines("a link that fails during a push") else {
         return;
     };
     let tree = write_large_tree(&a.job);
@@ -173,11 +168,7 @@ fn a_link_that_fails_during_a_push_is_one_warning_and_the_entry_is_saved() {
 
 #[test]
 fn a_link_that_comes_back_soon_is_no_failure() {
-    let what = "a link that comes back";
-    let Some(server) = S3Server::take(what) else {
-        return;
-    };
-    let (Some(a), Some(b)) = (Machine::new(&server, what), Machine::new(&server, what)) else {
+    let Some((_server, a, b)) = two_machines("a link that comes back") else {
         return;
     };
     let tree = write_large_tree(&a.job);
