@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::contents::FileState;
-use super::may_write::may_have_written;
+use super::may_write::possible_outputs;
 use super::note::{LastRestore, RestoreNote};
 use super::own_units::own_units;
 use super::paths::{FoundInput, PathFinder};
 use super::project_files::{Project, ProjectFiles, below};
 use super::record::FileNumber;
+use super::save_facts::{GeneratedFile, PathFact, PathPlace, SaveFacts, UnitFact};
 use super::since_restore::{Given, KnownStates};
 use super::unit_fact::{CollectedUnit, ReadDirectory, newest_dependency, starts, unit_fact};
-use super::vouch::{PathFact, PathPlace, SaveFacts, UnitFact};
 use super::written::{TimeSpan, written_between};
 use crate::cargo::target_dir::{Unit, dep_info};
 use crate::error::Result;
@@ -93,7 +93,7 @@ pub(crate) fn collect<'t>(
     };
     collected.add_newest();
     collected.look_at_paths(project, restored, &mut finder);
-    collected.add_may_have_written();
+    collected.add_possible_outputs();
     Ok(collected)
 }
 
@@ -155,6 +155,7 @@ fn add_written(
             };
             unit.fact.written = paths(&recorded.written);
             unit.fact.may_have_written = paths(&recorded.may_have_written);
+            unit.fact.may_have_made = paths(&recorded.may_have_made);
         }
     }
     Ok(())
@@ -287,20 +288,23 @@ impl Collected<'_> {
         self.facts.paths.extend(facts);
     }
 
-    fn add_may_have_written(&mut self) {
+    fn add_possible_outputs(&mut self) {
         let units: Vec<_> = self.units.iter().map(|unit| &unit.fact).collect();
-        let found = may_have_written(&units, &self.facts);
-        for (unit, paths) in self.units.iter_mut().zip(found) {
-            unit.fact.may_have_written = paths;
+        let found = possible_outputs(&units, &self.facts);
+        for (unit, found) in self.units.iter_mut().zip(found) {
+            unit.fact.may_have_written = found.written;
+            unit.fact.may_have_made = found.made;
         }
     }
 
     fn paths_to_record(&self) -> Vec<PathBuf> {
         let mut names: Vec<PathBuf> = Vec::new();
         for unit in &self.units {
-            let written = unit.fact.written.iter().chain(&unit.fact.may_have_written);
-            names.extend(unit.fact.inputs.iter().chain(written).cloned());
-            if let (Some(package), Some(_)) = (unit.fact.package, unit.fact.newest) {
+            let fact = &unit.fact;
+            let written = fact.written.iter().chain(&fact.may_have_written);
+            let paths = fact.inputs.iter().chain(written).chain(&fact.may_have_made);
+            names.extend(paths.cloned());
+            if let (Some(package), Some(_)) = (fact.package, fact.newest) {
                 names.extend(self.files.of_packages[package].iter().cloned());
             }
         }
@@ -366,18 +370,23 @@ fn path_fact(
     }
 }
 
-/// The first symlink on the way of a path, or the file at its end, that git did not check out.
+/// The first symlink on the way of a path, or the file at its end, that git is not known to have
+/// checked out.
 fn generated(
     path: &FoundInput,
     place: PathPlace,
     (files, finder): (&ProjectFiles, &PathFinder<'_>),
-) -> Option<PathBuf> {
+) -> Option<GeneratedFile> {
     if matches!(place, PathPlace::OutDir | PathPlace::TargetDir) {
         return None;
     }
     let file = Some(&path.name).filter(|_| path.stat.kind == FileKind::File);
     let is_generated = |name: &&PathBuf| !files.is_checked_out(name) && finder.is_in_project(name);
-    path.links.iter().chain(file).find(is_generated).cloned()
+    let name = path.links.iter().chain(file).find(is_generated)?;
+    Some(GeneratedFile {
+        name: name.clone(),
+        is_certain: files.has_repository(name),
+    })
 }
 
 fn place(name: &Path, project: &Project<'_>) -> PathPlace {

@@ -109,6 +109,7 @@ impl Judge<'_> {
         self.all_same(&unit.inputs)?;
         self.all_same(&unit.written)?;
         self.all_same(&unit.may_have_written)?;
+        self.all_exist(&unit.may_have_made)?;
         let package = unit.package.map(|number| number as usize);
         if mode == FreshnessMode::Safe {
             if let Some(reason) = &unit.safe_reason {
@@ -134,6 +135,17 @@ impl Judge<'_> {
                 }
                 FileNow::Same { .. } => Ok(()),
                 FileNow::Different => Err(format!("{name} changed")),
+                FileNow::Missing => Err(format!("{name} does not exist")),
+                FileNow::Unreadable(reason) => Err(reason.clone()),
+            }
+        })
+    }
+
+    fn all_exist(&self, files: &[FileNumber]) -> Result<(), String> {
+        files.iter().try_for_each(|number| {
+            let name = self.record.file(*number).path.display();
+            match &self.facts.files[number.index()] {
+                FileNow::Same { .. } | FileNow::Different => Ok(()),
                 FileNow::Missing => Err(format!("{name} does not exist")),
                 FileNow::Unreadable(reason) => Err(reason.clone()),
             }

@@ -11,22 +11,33 @@
 //! - What a unit read, and git did not check out, the build script of the package around the file
 //!   may have written, or any other one if that package has none. This is not assumed of a file whose
 //!   writer is known.
+//!
+//! In a checkout that git did not make, each source may be such a file. A script of another package
+//! then counts as its writer only where the file is missing: otherwise each change of a source would
+//! run all build scripts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::vouch::{PathFact, PathPlace, SaveFacts, UnitFact};
+use super::save_facts::{PathFact, PathPlace, SaveFacts, UnitFact};
 
-/// For each unit, what it may have written besides what it is known to have written. Nothing for
-/// units that are no runs of build scripts.
-pub(crate) fn may_have_written(units: &[&UnitFact], facts: &SaveFacts) -> Vec<Vec<PathBuf>> {
+/// What a build script may have written besides what it is known to have written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PossibleOutputs {
+    pub(crate) written: Vec<PathBuf>,
+    /// Only if the checkout did not bring them.
+    pub(crate) made: Vec<PathBuf>,
+}
+
+/// The possible outputs of each unit. There are none of units that are no runs of build scripts.
+pub(crate) fn possible_outputs(units: &[&UnitFact], facts: &SaveFacts) -> Vec<PossibleOutputs> {
     let candidates = Candidates::find(units, facts);
     units
         .iter()
         .map(
             |unit| match unit.package.filter(|_| unit.may_write_sources()) {
                 Some(package) => candidates.of_run(package, unit),
-                None => Vec::new(),
+                None => PossibleOutputs::default(),
             },
         )
         .collect()
@@ -55,6 +66,7 @@ impl ScriptedPackages {
 struct Candidates<'u> {
     of_packages: HashMap<usize, BTreeSet<&'u Path>>,
     of_all: BTreeSet<&'u Path>,
+    made: BTreeSet<&'u Path>,
 }
 
 impl<'u> Candidates<'u> {
@@ -79,33 +91,38 @@ impl<'u> Candidates<'u> {
             else {
                 continue;
             };
-            if written.contains(&**generated) {
+            if written.contains(&*generated.name) {
                 continue;
             }
             let candidates = match scripted.writer(*place) {
                 Some(package) => found.of_packages.entry(package).or_default(),
-                None => &mut found.of_all,
+                None if generated.is_certain => &mut found.of_all,
+                None => &mut found.made,
             };
             candidates.insert(input);
         }
         found
     }
 
-    fn of_run(&self, package: usize, run: &UnitFact) -> Vec<PathBuf> {
+    fn of_run(&self, package: usize, run: &UnitFact) -> PossibleOutputs {
         let of_package = self.of_packages.get(&package);
-        let all: BTreeSet<&Path> = of_package
+        let written: BTreeSet<&Path> = of_package
             .into_iter()
             .flatten()
             .chain(&self.of_all)
             .copied()
             .filter(|path| !run.written.iter().any(|written| written == path))
             .collect();
-        all.into_iter().map(Path::to_owned).collect()
+        PossibleOutputs {
+            written: written.into_iter().map(Path::to_owned).collect(),
+            made: self.made.iter().copied().map(Path::to_owned).collect(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::save_facts::GeneratedFile;
     use super::*;
     use crate::fs::Timestamp;
 
@@ -125,14 +142,17 @@ mod tests {
         }
     }
 
-    /// Facts about paths that git did not check out.
-    fn generated(paths: &[(&str, PathPlace)]) -> SaveFacts {
+    /// Facts about paths that git did not check out, surely or perhaps.
+    fn generated(paths: &[(&str, PathPlace)], is_certain: bool) -> SaveFacts {
         let paths = paths.iter().map(|(path, place)| {
             let fact = PathFact {
                 changed: Some(Timestamp::MIN),
                 mtime: Timestamp::MIN,
                 place: *place,
-                generated: Some(path.into()),
+                generated: Some(GeneratedFile {
+                    name: path.into(),
+                    is_certain,
+                }),
                 state: Err("not read".to_owned()),
             };
             (path.into(), fact)
@@ -143,18 +163,18 @@ mod tests {
         }
     }
 
-    fn found(units: &[UnitFact], facts: &SaveFacts) -> Vec<Vec<String>> {
-        let names = |paths: Vec<PathBuf>| {
-            paths
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect()
-        };
+    fn outputs(units: &[UnitFact], facts: &SaveFacts) -> Vec<PossibleOutputs> {
         let units: Vec<_> = units.iter().collect();
-        may_have_written(&units, facts)
-            .into_iter()
-            .map(names)
-            .collect()
+        possible_outputs(&units, facts)
+    }
+
+    /// What the units may have written, without what they may have made.
+    fn found(units: &[UnitFact], facts: &SaveFacts) -> Vec<Vec<String>> {
+        let names = |found: PossibleOutputs| {
+            let paths = found.written.iter();
+            paths.map(|path| path.display().to_string()).collect()
+        };
+        outputs(units, facts).into_iter().map(names).collect()
     }
 
     #[test]
@@ -172,11 +192,12 @@ mod tests {
 
     #[test]
     fn what_git_did_not_check_out_was_perhaps_written_by_a_script_of_its_package() {
-        let facts = generated(&[
+        let paths = [
             ("/w/a/generated.rs", PathPlace::Package(0)),
             ("/w/made.txt", PathPlace::OutsideOfPackages),
             ("/w/no-script/generated.rs", PathPlace::Package(2)),
-        ]);
+        ];
+        let facts = generated(&paths, true);
         let read = [
             "/w/a/generated.rs",
             "/w/made.txt",
@@ -193,11 +214,18 @@ mod tests {
             [&["/w/a/generated.rs".to_owned()], &of_all[..]].concat()
         );
         assert_eq!(found[5], of_all);
+
+        // Without git, the scripts of other packages write only what is missing.
+        let outputs = outputs(&units, &generated(&paths, false));
+        assert_eq!(outputs[4].written, ["/w/a/generated.rs"].map(PathBuf::from));
+        assert_eq!(outputs[5].written, [""; 0].map(PathBuf::from));
+        assert_eq!(outputs[4].made, of_all.map(PathBuf::from));
+        assert_eq!(outputs[5].made, outputs[4].made);
     }
 
     #[test]
     fn a_file_with_a_known_writer_concerns_no_other_package() {
-        let facts = generated(&[("/w/made.txt", PathPlace::OutsideOfPackages)]);
+        let facts = generated(&[("/w/made.txt", PathPlace::OutsideOfPackages)], true);
         let mut writer = run(0);
         writer.written = vec!["/w/made.txt".into()];
         let found = found(&[library(1, "/w/made.txt"), writer, run(1), run(0)], &facts);

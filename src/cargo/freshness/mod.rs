@@ -40,8 +40,8 @@
 //! - [`own_units`]: which units are the project's own, and what they read (pure)
 //! - [`packages`], [`project_files`], [`paths`], [`contents`]: packages, their files, and what paths
 //!   lead to
-//! - [`at_save`], [`unit_fact`], [`since_restore`], [`written`], [`may_write`]: what is known at a
-//!   save
+//! - [`at_save`], [`unit_fact`], [`since_restore`], [`written`], [`may_write`], [`save_facts`]: what
+//!   is known at a save
 //! - [`vouch`]: which units the entry vouches for (pure)
 //! - [`new_record`], [`record`]: the record of an entry
 //! - [`at_restore`], [`decide`]: the sources at a restore, and which units are fresh (pure)
@@ -63,6 +63,7 @@ pub(crate) mod paths;
 pub(crate) mod project_files;
 pub(crate) mod put_back;
 pub(crate) mod record;
+mod save_facts;
 mod since_restore;
 pub(crate) mod unit_fact;
 pub(crate) mod vouch;

@@ -127,6 +127,7 @@ impl RecordWriter<'_, '_> {
             inputs: self.numbers(fact.inputs.iter()),
             written: self.numbers(fact.written.iter()),
             may_have_written: self.numbers(fact.may_have_written.iter()),
+            may_have_made: self.numbers(fact.may_have_made.iter()),
             compares_newest: fact.newest.is_some(),
             contains_commit,
             artifacts,

@@ -58,6 +58,8 @@ pub(crate) struct ProjectFiles {
     /// For each package, the names of all its files.
     pub(crate) of_packages: Vec<Vec<PathBuf>>,
     pub(crate) outside: Vec<PathBuf>,
+    /// Roots in which git tracks no file.
+    without_git: Vec<PathBuf>,
     /// Whether a directory could not be read, so that files are missing here.
     pub(crate) is_incomplete: bool,
 }
@@ -113,6 +115,9 @@ impl ProjectFiles {
         for error in &listing.unusable {
             log::debug!("{error}; files are compared without git's index");
         }
+        if !listing.files.iter().any(|file| file.tracked) {
+            self.without_git.push(root.to_owned());
+        }
         // The files of a directory follow one another.
         let mut directory = (PathBuf::new(), Timestamp::MIN);
         for file in listing.files {
@@ -152,6 +157,11 @@ impl ProjectFiles {
     pub(crate) fn is_checked_out(&self, name: &Path) -> bool {
         let file = self.files.get(name);
         file.is_some_and(|file| file.is_checked_out)
+    }
+
+    /// Whether a file is in a checkout that git made.
+    pub(crate) fn has_repository(&self, name: &Path) -> bool {
+        !self.without_git.iter().any(|root| name.starts_with(root))
     }
 
     /// The blob of a file without symlinks on its way.

@@ -11,7 +11,7 @@ use crate::fs::Timestamp;
 
 const MAGIC: &[u8] = b"lc-fresh\n";
 /// Raised when a field changes. A record of another version vouches for nothing.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The number of a file in [`FreshnessRecord::files`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +74,9 @@ pub(crate) struct RecordedUnit {
     pub(crate) written: Vec<FileNumber>,
     /// What it may have written there besides that.
     pub(crate) may_have_written: Vec<FileNumber>,
+    /// What it may have made there if the checkout did not bring it. Only a restore into a checkout
+    /// without it makes the unit stale.
+    pub(crate) may_have_made: Vec<FileNumber>,
     /// Whether cargo compares the newest time in its package.
     pub(crate) compares_newest: bool,
     /// Whether its output contains the id of the commit.
@@ -135,7 +138,7 @@ impl FreshnessRecord {
         let units = self.units.iter();
         let of_units = units.flat_map(|unit| {
             let written = unit.written.iter().chain(&unit.may_have_written);
-            unit.inputs.iter().chain(written)
+            unit.inputs.iter().chain(written).chain(&unit.may_have_made)
         });
         let mut files = of_packages
             .chain(of_units)
@@ -216,6 +219,7 @@ mod tests {
             inputs: Vec::new(),
             written: Vec::new(),
             may_have_written: Vec::new(),
+            may_have_made: Vec::new(),
             compares_newest: false,
             contains_commit: false,
             artifacts: vec!["debug/deps/libapp-1.rlib".into()],

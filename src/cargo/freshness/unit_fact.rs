@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::note::LastRestore;
 use super::own_units::{OwnUnit, inputs};
 use super::project_files::Project;
-use super::vouch::UnitFact;
+use super::save_facts::UnitFact;
 use crate::cargo::target_dir::{LocalCheck, TargetDir, Unit, dep_info};
 use crate::fs::{Timestamp, files};
 
@@ -75,6 +75,7 @@ pub(super) fn unit_fact(
         crate_root: crate_root(unit, package.map(|package| &*package.directory), project),
         written: Vec::new(),
         may_have_written: Vec::new(),
+        may_have_made: Vec::new(),
         newest: inputs.newest,
         newest_dependency: None,
         defect: inputs.unknown.or(times.defect),

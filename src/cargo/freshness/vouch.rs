@@ -5,86 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::Timestamp;
 
-use super::contents::FileState;
 use super::may_write::ScriptedPackages;
-
-/// What is known of a path that a unit read or wrote.
-#[derive(Clone, Debug)]
-pub(crate) struct PathFact {
-    /// When the path began to lead to its present contents; `None` if it leads nowhere.
-    pub(crate) changed: Option<Timestamp>,
-    /// The modification time, which is what cargo compares.
-    pub(crate) mtime: Timestamp,
-    pub(crate) place: PathPlace,
-    /// What git did not check out of it: a symlink on its way, or the file at its end. None outside
-    /// of the project, and in target directories.
-    pub(crate) generated: Option<PathBuf>,
-    /// An error is why the state is unknown.
-    pub(crate) state: Result<FileState, String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PathPlace {
-    /// The number of the package around it.
-    Package(usize),
-    OutsideOfPackages,
-    /// The output of a build script in the same target directory.
-    OutDir,
-    /// Any other file of a target directory.
-    TargetDir,
-}
-
-/// A unit at the time of the save.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct UnitFact {
-    pub(crate) package: Option<usize>,
-    pub(crate) is_build_script_run: bool,
-    pub(crate) is_downloaded: bool,
-    /// When its build began: the time that cargo compares with those of its inputs.
-    pub(crate) started: Option<Timestamp>,
-    /// Whether it was restored as fresh and not built since.
-    pub(crate) is_restored: bool,
-    /// What it read, by name.
-    pub(crate) inputs: Vec<PathBuf>,
-    /// The source that its crate begins with.
-    pub(crate) crate_root: Option<PathBuf>,
-    /// What changed in the project while it ran.
-    pub(crate) written: Vec<PathBuf>,
-    /// What else it may have written there.
-    pub(crate) may_have_written: Vec<PathBuf>,
-    /// The newest time in the package when it was built, if cargo compares that.
-    pub(crate) newest: Option<Timestamp>,
-    /// The dependency whose build began last, and when. With one time for all restored units,
-    /// cargo could not see any more that it was built after this unit.
-    pub(crate) newest_dependency: Option<(Timestamp, String)>,
-    /// What is wrong with its records or artifacts.
-    pub(crate) defect: Option<String>,
-}
-
-impl UnitFact {
-    /// Whether it is the run of a build script that belongs to the project.
-    pub(super) fn may_write_sources(&self) -> bool {
-        self.is_build_script_run && !self.is_downloaded
-    }
-}
-
-/// What the decision about each unit needs to know.
-#[derive(Debug, Default)]
-pub(crate) struct SaveFacts {
-    pub(crate) paths: HashMap<PathBuf, PathFact>,
-    /// When the first unit was built in this job.
-    pub(crate) first_build: Option<Timestamp>,
-    /// Whether the clock was set during the job.
-    pub(crate) clock_changed: bool,
-    /// When the commit that is checked out last changed.
-    pub(crate) commit_changed: Option<Timestamp>,
-    /// For each package, the file of all its files that changed last, and when.
-    pub(crate) newest_changes: Vec<Option<(PathBuf, Timestamp)>>,
-    /// The same for files outside of all packages.
-    pub(crate) newest_outside: Option<(PathBuf, Timestamp)>,
-    /// For each package, the newest modification time of its files.
-    pub(crate) newest_mtimes: Vec<Option<Timestamp>>,
-}
+use super::save_facts::{PathPlace, SaveFacts, UnitFact};
 
 /// Why a unit is not vouched for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,7 +123,7 @@ fn check_outputs(unit: &UnitFact, facts: &SaveFacts) -> Result<(), String> {
         fact.is_some_and(|fact| fact.state.is_ok())
     };
     let written = unit.written.iter().map(|path| (path, "was"));
-    let perhaps = unit.may_have_written.iter();
+    let perhaps = unit.may_have_written.iter().chain(&unit.may_have_made);
     let perhaps = perhaps.map(|path| (path, "was perhaps"));
     match written.chain(perhaps).find(|(path, _)| !is_known(path)) {
         None => Ok(()),
@@ -274,8 +196,9 @@ fn safe_reason(unit: &UnitFact, facts: &SaveFacts) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::contents::{ContentId, FileState};
+    use super::super::save_facts::PathFact;
     use super::*;
-    use crate::cargo::freshness::contents::ContentId;
     use crate::digest::Digest;
 
     fn at(seconds: i64) -> Timestamp {
@@ -329,7 +252,7 @@ mod tests {
     fn a_unit_is_vouched_for_if_nothing_that_it_read_changed_since_its_build_began() {
         type Change = fn(&mut UnitFact, &mut SaveFacts);
         assert_eq!(verdict(|_, _| ()), Verdict::default());
-        let changes: [(&str, Change); 12] = [
+        let changes: [(&str, Change); 13] = [
             ("changed after the build began", |_, facts| {
                 facts
                     .paths
@@ -372,6 +295,9 @@ mod tests {
             }),
             ("was written by it and removed", |unit, _| {
                 unit.written.push("/w/made.rs".into());
+            }),
+            ("was perhaps written by it and removed", |unit, _| {
+                unit.may_have_made.push("/w/made.rs".into());
             }),
         ];
         for (expected, change) in changes {
