@@ -72,20 +72,23 @@ impl<'a> SourcesNow<'a> {
         for name in names {
             followed.insert(name, self.finder.find(name));
         }
-        let compare = |file: &RecordedFile| match followed.get(&*file.path) {
-            Some(Ok(Some(path))) => self.compare_file(file, path),
-            Some(Ok(None)) => FileNow::Missing,
-            Some(Err(error)) => FileNow::Unreadable(error.to_string()),
-            None => match self.files.found(&file.path) {
+        let compare = |file: &RecordedFile| {
+            let followed = followed.get(&*file.path);
+            let found = match followed.filter(|_| self.is_followed(file)) {
+                Some(Err(error)) => return FileNow::Unreadable(error.to_string()),
+                Some(Ok(found)) => found.clone(),
+                None => self.files.found(&file.path),
+            };
+            match found {
                 Some(path) => self.compare_file(file, &path),
                 None => FileNow::Missing,
-            },
+            }
         };
         let files: Vec<FileNow> = record.files.par_iter().map(compare).collect();
         RestoreFacts {
             files,
             new_in_packages: self.new_in_packages(record),
-            new_outside: new_file(&self.files.outside, record, &record.outside),
+            new_outside: new_file(self.files.outside.iter(), record, &record.outside),
             new_named: self.new_named(record),
             is_incomplete: self.files.is_incomplete,
             commit: self.commit.clone(),
@@ -95,9 +98,8 @@ impl<'a> SourcesNow<'a> {
 
     /// Whether a path must be followed through symlinks. The others are listed if they exist.
     fn is_followed(&self, file: &RecordedFile) -> bool {
-        let is_link = matches!(file.state.content, ContentId::Link(_));
         let listed = self.files.files.get(&file.path);
-        !is_link && listed.is_none_or(|listed| listed.stat.kind != FileKind::File)
+        !file.state.is_link() && listed.is_none_or(|listed| listed.stat.kind != FileKind::File)
     }
 
     fn compare_file(&self, file: &RecordedFile, path: &FoundInput) -> FileNow {
@@ -129,7 +131,7 @@ impl<'a> SourcesNow<'a> {
             let number = packages
                 .iter()
                 .position(|package| package.directory == recorded.directory)?;
-            new_file(&self.files.of_packages[number], record, &recorded.files)
+            new_file(self.files.seen_by(number), record, &recorded.files)
         };
         record.packages.iter().map(new_in).collect()
     }
@@ -148,7 +150,11 @@ impl<'a> SourcesNow<'a> {
 }
 
 /// The first file that counts as a source and is not in a record's list.
-fn new_file(names: &[PathBuf], record: &FreshnessRecord, known: &[FileNumber]) -> Option<PathBuf> {
+fn new_file<'n>(
+    names: impl Iterator<Item = &'n PathBuf>,
+    record: &FreshnessRecord,
+    known: &[FileNumber],
+) -> Option<PathBuf> {
     let written = record.units.iter().flat_map(|unit| &unit.written);
     // Names of the listing have one spelling, and bytes are compared faster than components.
     let known: HashSet<&OsStr> = known
@@ -157,7 +163,7 @@ fn new_file(names: &[PathBuf], record: &FreshnessRecord, known: &[FileNumber]) -
         .map(|number| record.file(*number).path.as_os_str())
         .chain(record.products.iter().map(|path| path.as_os_str()))
         .collect();
-    let mut counted = names.iter().filter(|name| !is_ignored(name));
+    let mut counted = names.filter(|name| !is_ignored(name));
     counted
         .find(|name| !known.contains(name.as_os_str()))
         .cloned()

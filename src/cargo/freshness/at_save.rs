@@ -214,13 +214,16 @@ fn products(files: &ProjectFiles, first_build: Option<Timestamp>) -> BTreeSet<Pa
 
 impl Collected<'_> {
     /// The files of a package, or those outside of all, that count as its sources.
-    pub(crate) fn counted<'n>(&'n self, names: &'n [PathBuf]) -> impl Iterator<Item = &'n PathBuf> {
+    pub(crate) fn counted<'n>(
+        &'n self,
+        names: impl Iterator<Item = &'n PathBuf>,
+    ) -> impl Iterator<Item = &'n PathBuf> {
         let written: HashSet<&PathBuf> = self
             .units
             .iter()
             .flat_map(|unit| &unit.fact.written)
             .collect();
-        names.iter().filter(move |name| {
+        names.filter(move |name| {
             !super::project_files::is_ignored(name)
                 && !self.products.contains(*name)
                 && !written.contains(name)
@@ -228,23 +231,19 @@ impl Collected<'_> {
     }
 
     fn add_newest(&mut self) {
-        let newest_change = |names: &[PathBuf]| {
-            let changed = self.counted(names).map(|name| {
-                let changed = self.files.files[name].changed;
-                (name.clone(), changed)
-            });
-            changed.max_by_key(|(_, changed)| *changed)
+        let change = |name: &PathBuf| (name.clone(), self.files.files[name].changed);
+        let newest_change = |package| {
+            let changes = self.counted(self.files.seen_by(package)).map(change);
+            changes.max_by_key(|(_, changed)| *changed)
         };
         let newest_mtime = |names: &Vec<PathBuf>| {
             let mtimes = names.iter().map(|name| self.files.files[name].stat.mtime);
             mtimes.max()
         };
         let of_packages = &self.files.of_packages;
-        let newest_changes = of_packages
-            .iter()
-            .map(|names| newest_change(names))
-            .collect();
-        let newest_outside = newest_change(&self.files.outside);
+        let newest_changes = (0..of_packages.len()).map(newest_change).collect();
+        let outside = self.counted(self.files.outside.iter()).map(change);
+        let newest_outside = outside.max_by_key(|(_, changed)| *changed);
         let newest_mtimes = of_packages.iter().map(newest_mtime).collect();
         self.facts.newest_changes = newest_changes;
         self.facts.newest_outside = newest_outside;
@@ -260,9 +259,11 @@ impl Collected<'_> {
     ) {
         let known = KnownStates::new(restored);
         let given = Given::new(restored);
+        let is_link = |path: &FoundInput| path.stat.kind == FileKind::Symlink;
         let mut found = Vec::new();
-        for name in self.paths_to_record() {
-            let path = match self.files.found(&name) {
+        for (name, is_followed) in self.paths_to_record() {
+            let listed = self.files.found(&name);
+            let path = match listed.filter(|path| !(is_followed && is_link(path))) {
                 Some(found) => Ok(Some(found)),
                 None => finder.find(&name).map(|path| {
                     path.map(|path| FoundInput {
@@ -275,17 +276,24 @@ impl Collected<'_> {
         }
         let files = &self.files;
         let finder = &*finder;
-        let facts: Vec<(PathBuf, PathFact)> = found
+        let facts: Vec<(bool, PathBuf, PathFact)> = found
             .into_par_iter()
             .map(|(name, path)| {
+                let is_link = matches!(&path, Ok(Some(path)) if is_link(path));
                 let fact = match path {
                     Ok(path) => path_fact(&name, path, &known, (project, files, finder)),
                     Err(error) => unreadable(error.to_string(), place(&name, project)),
                 };
-                (name, fact)
+                (is_link, name, fact)
             })
             .collect();
-        self.facts.paths.extend(facts);
+        for (is_link, name, fact) in facts {
+            if is_link {
+                self.facts.links.insert(name, fact);
+            } else {
+                self.facts.paths.insert(name, fact);
+            }
+        }
     }
 
     fn add_possible_outputs(&mut self) {
@@ -297,25 +305,32 @@ impl Collected<'_> {
         }
     }
 
-    fn paths_to_record(&self) -> Vec<PathBuf> {
-        let mut names: Vec<PathBuf> = Vec::new();
+    /// Paths, each with whether a symlink of the checkout is followed there. Such a symlink can be
+    /// there twice.
+    fn paths_to_record(&self) -> Vec<(PathBuf, bool)> {
+        let mut names: Vec<&PathBuf> = Vec::new();
         for unit in &self.units {
             let fact = &unit.fact;
-            let written = fact.written.iter().chain(&fact.may_have_written);
-            let paths = fact.inputs.iter().chain(written).chain(&fact.may_have_made);
-            names.extend(paths.cloned());
+            let outputs = fact.written.iter().chain(&fact.may_have_written);
+            names.extend(outputs.chain(&fact.may_have_made));
             if let (Some(package), Some(_)) = (fact.package, fact.newest) {
-                names.extend(self.files.of_packages[package].iter().cloned());
+                names.extend(&self.files.of_packages[package]);
             }
         }
-        for of_package in self.files.of_packages.iter().chain([&self.files.outside]) {
-            names.extend(self.counted(of_package).cloned());
-        }
-        names.extend(self.named.iter().cloned());
+        names.extend(self.counted(self.files.all()));
+        let inputs = self.units.iter().flat_map(|unit| &unit.fact.inputs);
+        let followed = inputs.chain(&self.named);
+        let is_link = |name: &PathBuf| {
+            let file = self.files.files.get(name);
+            file.is_some_and(|file| file.stat.kind == FileKind::Symlink)
+        };
+        let mut paths: Vec<(&PathBuf, bool)> = followed.map(|name| (name, is_link(name))).collect();
+        paths.extend(names.into_iter().map(|name| (name, false)));
         // The bytes are compared faster than the components, and any order will do.
-        names.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-        names.dedup();
-        names
+        paths.sort_unstable_by_key(|(name, is_followed)| (name.as_os_str(), *is_followed));
+        paths.dedup();
+        let owned = |(name, is_followed): (&PathBuf, bool)| (name.clone(), is_followed);
+        paths.into_iter().map(owned).collect()
     }
 }
 
@@ -340,13 +355,13 @@ fn path_fact(
         return unreadable(reason, place(name, project));
     };
     let place = place(&path.name, project);
-    let generated = generated(&path, place, (files, finder));
+    let generated = generated(&path, place, (project, files, finder));
     let state = match place {
         PathPlace::OutDir | PathPlace::TargetDir => {
             Err(format!("{} lies in a target directory", name.display()))
         }
         PathPlace::Package(_) | PathPlace::OutsideOfPackages => {
-            if let Some(state) = known.get(name, path.changed) {
+            if let Some(state) = known.get(name, &path) {
                 return PathFact {
                     changed: Some(path.changed),
                     mtime: path.stat.mtime,
@@ -375,7 +390,7 @@ fn path_fact(
 fn generated(
     path: &FoundInput,
     place: PathPlace,
-    (files, finder): (&ProjectFiles, &PathFinder<'_>),
+    (project, files, finder): (&Project<'_>, &ProjectFiles, &PathFinder<'_>),
 ) -> Option<GeneratedFile> {
     if matches!(place, PathPlace::OutDir | PathPlace::TargetDir) {
         return None;
@@ -385,6 +400,7 @@ fn generated(
     let name = path.links.iter().chain(file).find(is_generated)?;
     Some(GeneratedFile {
         name: name.clone(),
+        place: self::place(name, project),
         is_certain: files.has_repository(name),
     })
 }

@@ -24,7 +24,7 @@ pub(crate) enum ContentId {
     Bytes(Digest),
     /// The digest of the names in a directory. What lies below them is listed by itself.
     Names(Digest),
-    /// The digest of where a symlink leads. Only listed symlinks have it; others are followed.
+    /// The digest of where a symlink leads.
     Link(Digest),
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct FileState {
 }
 
 impl FileState {
-    /// The state of a file or directory. `blob` is its id in git's index if it is unchanged.
+    /// The state of a file, directory or symlink. `blob` is its id in git's index if it is unchanged.
     ///
     /// Errors: it can't be read, or is a socket, fifo or device.
     pub(crate) fn read(path: &Path, stat: &Stat, blob: Option<BlobId>) -> Result<Self> {
@@ -58,6 +58,11 @@ impl FileState {
             size: size(stat),
             is_executable: is_executable(stat),
         })
+    }
+
+    /// Whether it is the state of a symlink itself.
+    pub(crate) fn is_link(&self) -> bool {
+        matches!(self.content, ContentId::Link(_))
     }
 
     /// Whether a file or directory still has this state. Reads no more than it must.

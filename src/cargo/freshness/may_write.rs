@@ -19,7 +19,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::save_facts::{PathFact, PathPlace, SaveFacts, UnitFact};
+use super::save_facts::{PathPlace, SaveFacts, UnitFact};
 
 /// What a build script may have written besides what it is known to have written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,18 +83,17 @@ impl<'u> Candidates<'u> {
             }
         }
         for input in units.iter().flat_map(|unit| &unit.inputs) {
-            let Some(PathFact {
-                place,
-                generated: Some(generated),
-                ..
-            }) = facts.paths.get(input)
+            let Some(generated) = facts
+                .paths
+                .get(input)
+                .and_then(|fact| fact.generated.as_ref())
             else {
                 continue;
             };
             if written.contains(&*generated.name) {
                 continue;
             }
-            let candidates = match scripted.writer(*place) {
+            let candidates = match scripted.writer(generated.place) {
                 Some(package) => found.of_packages.entry(package).or_default(),
                 None if generated.is_certain => &mut found.of_all,
                 None => &mut found.made,
@@ -122,7 +121,7 @@ impl<'u> Candidates<'u> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::save_facts::GeneratedFile;
+    use super::super::save_facts::{GeneratedFile, PathFact};
     use super::*;
     use crate::fs::Timestamp;
 
@@ -151,6 +150,7 @@ mod tests {
                 place: *place,
                 generated: Some(GeneratedFile {
                     name: path.into(),
+                    place: *place,
                     is_certain,
                 }),
                 state: Err("not read".to_owned()),

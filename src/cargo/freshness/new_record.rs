@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::at_save::Collected;
+use super::contents::FileState;
 use super::note::LastRestore;
 use super::record::{FileNumber, FileTable, FreshnessRecord, RecordedPackage, RecordedUnit};
+use super::save_facts::PathFact;
 use super::unit_fact::CollectedUnit;
 use super::vouch::{Verdict, vouch};
 use crate::cargo::freshness::packages::PathPackage;
@@ -36,7 +38,7 @@ pub(crate) fn new_record(
     for (number, package) in packages.iter().enumerate() {
         writer.add_package(number, package);
     }
-    writer.record.outside = writer.numbers(collected.counted(&collected.files.outside));
+    writer.record.outside = writer.listed(collected.counted(collected.files.outside.iter()));
     writer.record.named = writer.numbers(collected.named.iter());
     let mut contains_commit = false;
     for (unit, verdict) in collected.units.iter().zip(verdicts) {
@@ -50,6 +52,10 @@ pub(crate) fn new_record(
     record
 }
 
+fn known_state(fact: Option<&PathFact>) -> Option<FileState> {
+    fact?.state.as_ref().ok().copied()
+}
+
 struct RecordWriter<'c, 't> {
     collected: &'c Collected<'t>,
     table: FileTable,
@@ -57,16 +63,20 @@ struct RecordWriter<'c, 't> {
 }
 
 impl RecordWriter<'_, '_> {
-    /// The numbers of the paths whose state is known.
+    /// The numbers of what paths lead to, if that is known.
     fn numbers<'n>(&mut self, names: impl Iterator<Item = &'n PathBuf>) -> Vec<FileNumber> {
-        let facts = &self.collected.facts.paths;
-        let known = names.filter_map(|name| {
-            let state = facts.get(name)?.state.as_ref().ok()?;
-            Some((name, *state))
-        });
-        known
-            .map(|(name, state)| self.table.number(name, state))
-            .collect()
+        let facts = &self.collected.facts;
+        let number =
+            |name: &'n PathBuf| Some(self.table.number(name, known_state(facts.paths.get(name))?));
+        names.filter_map(number).collect()
+    }
+
+    /// The numbers of files of the checkout, if their states are known.
+    fn listed<'n>(&mut self, names: impl Iterator<Item = &'n PathBuf>) -> Vec<FileNumber> {
+        let facts = &self.collected.facts;
+        let number =
+            |name: &'n PathBuf| Some(self.table.number(name, known_state(facts.listed(name))?));
+        names.filter_map(number).collect()
     }
 
     fn add_package(&mut self, number: usize, package: &PathPackage) {
@@ -79,13 +89,13 @@ impl RecordWriter<'_, '_> {
         let mut times = Vec::new();
         for name in names.iter().filter(|_| compares_newest) {
             let mtime = self.collected.files.files[name].stat.mtime;
-            let numbers = self.numbers(std::iter::once(name));
+            let numbers = self.listed(std::iter::once(name));
             times.extend(numbers.into_iter().map(|number| (number, mtime)));
         }
         let package = RecordedPackage {
             name: package.name.clone(),
             directory: package.directory.clone(),
-            files: self.numbers(self.collected.counted(names)),
+            files: self.listed(self.collected.counted(self.collected.files.seen_by(number))),
             times,
         };
         self.record.packages.push(package);
@@ -125,9 +135,9 @@ impl RecordWriter<'_, '_> {
             crate_root: self.crate_root(unit),
             is_build_script_run: fact.is_build_script_run,
             inputs: self.numbers(fact.inputs.iter()),
-            written: self.numbers(fact.written.iter()),
-            may_have_written: self.numbers(fact.may_have_written.iter()),
-            may_have_made: self.numbers(fact.may_have_made.iter()),
+            written: self.listed(fact.written.iter()),
+            may_have_written: self.listed(fact.may_have_written.iter()),
+            may_have_made: self.listed(fact.may_have_made.iter()),
             compares_newest: fact.newest.is_some(),
             contains_commit,
             artifacts,

@@ -1,6 +1,6 @@
 //! The files of a project: those of each package, and those outside of all packages.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::packages::PathPackage;
@@ -42,6 +42,8 @@ pub(crate) struct Project<'a> {
 pub(crate) struct ListedSource {
     /// Its metadata, of a symlink itself.
     pub(crate) stat: Stat,
+    /// The number of the package around it.
+    package: Option<usize>,
     /// When it, or a directory above it, last changed.
     pub(crate) changed: Timestamp,
     /// Its blob if it is as git's index has it.
@@ -57,6 +59,8 @@ pub(crate) struct ProjectFiles {
     pub(crate) files: HashMap<PathBuf, ListedSource>,
     /// For each package, the names of all its files.
     pub(crate) of_packages: Vec<Vec<PathBuf>>,
+    /// For each package, the names of files of other packages that its symlinks lead to.
+    linked: Vec<Vec<PathBuf>>,
     pub(crate) outside: Vec<PathBuf>,
     /// Roots in which git tracks no file.
     without_git: Vec<PathBuf>,
@@ -81,6 +85,7 @@ impl ProjectFiles {
             .iter_mut()
             .for_each(|names| names.sort_unstable());
         found.outside.sort_unstable();
+        found.add_linked(finder);
         Ok(found)
     }
 
@@ -127,12 +132,14 @@ impl ProjectFiles {
                 directory = (parent.to_owned(), finder.directory_moved(parent)?);
             }
             let (_, moved) = directory;
-            match places.package_of(&name) {
+            let package = places.package_of(&name);
+            match package {
                 Some(package) => self.of_packages[package].push(name.clone()),
                 None => self.outside.push(name.clone()),
             }
             let source = ListedSource {
                 stat: file.stat,
+                package,
                 changed: moved.max(file.stat.mtime).max(file.stat.ctime),
                 blob: file.blob,
                 is_tracked: file.tracked,
@@ -143,7 +150,51 @@ impl ProjectFiles {
         Ok(())
     }
 
-    /// A listed file, without looking at it again. No path to it leads through a symlink.
+    /// Follows the symlinks of each package.
+    fn add_linked(&mut self, finder: &mut PathFinder<'_>) {
+        let is_link = |name: &PathBuf| self.files[name].stat.kind == FileKind::Symlink;
+        let mut sorted: Vec<&PathBuf> = Vec::new();
+        let mut linked = Vec::new();
+        for (package, names) in self.of_packages.iter().enumerate() {
+            let counted = names.iter().filter(|name| !is_ignored(name));
+            let mut links: Vec<&PathBuf> = counted.filter(|name| is_link(name)).collect();
+            let mut found = BTreeSet::new();
+            while let Some(link) = links.pop() {
+                // One that cannot be followed brings no files.
+                let Ok(Some(end)) = finder.find(link) else {
+                    continue;
+                };
+                if sorted.is_empty() {
+                    sorted.extend(self.files.keys());
+                    sorted.sort_unstable();
+                }
+                let first = sorted.partition_point(|name| **name < end.name);
+                let below = sorted[first..].iter();
+                for name in below.take_while(|name| name.starts_with(&end.name)) {
+                    // All packages see what is outside of packages.
+                    let of_other = self.files[*name].package.is_some_and(|of| of != package);
+                    if of_other && found.insert((*name).clone()) && is_link(name) {
+                        links.push(name);
+                    }
+                }
+            }
+            linked.push(found.into_iter().collect());
+        }
+        self.linked = linked;
+    }
+
+    /// The files of a package, and those that it reaches through symlinks.
+    pub(crate) fn seen_by(&self, package: usize) -> impl Iterator<Item = &PathBuf> {
+        self.of_packages[package]
+            .iter()
+            .chain(&self.linked[package])
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.of_packages.iter().flatten().chain(&self.outside)
+    }
+
+    /// A listed file or symlink, without looking at it again. No path to it leads through a symlink.
     pub(crate) fn found(&self, name: &Path) -> Option<FoundInput> {
         self.files.get(name).map(|file| FoundInput {
             name: name.to_owned(),

@@ -177,20 +177,26 @@ impl RecordedUnit {
     }
 }
 
-/// Numbers the files of a record.
+/// Numbers the files of a record. A symlink and what it leads to have one path and two numbers.
 #[derive(Default)]
 pub(crate) struct FileTable {
     files: Vec<RecordedFile>,
-    numbers: HashMap<PathBuf, FileNumber>,
+    paths: HashMap<PathBuf, FileNumber>,
+    links: HashMap<PathBuf, FileNumber>,
 }
 
 impl FileTable {
     pub(crate) fn number(&mut self, path: &Path, state: FileState) -> FileNumber {
-        if let Some(number) = self.numbers.get(path) {
+        let numbers = if state.is_link() {
+            &mut self.links
+        } else {
+            &mut self.paths
+        };
+        if let Some(number) = numbers.get(path) {
             return *number;
         }
         let number = FileNumber::of(self.files.len());
-        self.numbers.insert(path.to_owned(), number);
+        numbers.insert(path.to_owned(), number);
         self.files.push(RecordedFile {
             path: path.to_owned(),
             state,

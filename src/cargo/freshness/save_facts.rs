@@ -1,7 +1,7 @@
 //! What the decisions at save need to know of paths and units.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::contents::FileState;
 use crate::fs::Timestamp;
@@ -24,6 +24,7 @@ pub(crate) struct PathFact {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GeneratedFile {
     pub(crate) name: PathBuf,
+    pub(crate) place: PathPlace,
     /// Whether git is known not to have checked it out. Without a repository, each file may belong
     /// to the checkout.
     pub(crate) is_certain: bool,
@@ -79,7 +80,10 @@ impl UnitFact {
 /// What the decision about each unit needs to know.
 #[derive(Debug, Default)]
 pub(crate) struct SaveFacts {
+    /// What is known of what paths lead to.
     pub(crate) paths: HashMap<PathBuf, PathFact>,
+    /// The symlinks of the checkout, not followed.
+    pub(crate) links: HashMap<PathBuf, PathFact>,
     /// When the first unit was built in this job.
     pub(crate) first_build: Option<Timestamp>,
     /// Whether the clock was set during the job.
@@ -92,4 +96,11 @@ pub(crate) struct SaveFacts {
     pub(crate) newest_outside: Option<(PathBuf, Timestamp)>,
     /// For each package, the newest modification time of its files.
     pub(crate) newest_mtimes: Vec<Option<Timestamp>>,
+}
+
+impl SaveFacts {
+    /// What is known of a file of the checkout. A symlink is not followed if the checkout has it.
+    pub(super) fn listed(&self, name: &Path) -> Option<&PathFact> {
+        self.links.get(name).or_else(|| self.paths.get(name))
+    }
 }

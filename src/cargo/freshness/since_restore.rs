@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::contents::FileState;
 use super::note::LastRestore;
-use crate::fs::{Stat, Timestamp};
+use super::paths::FoundInput;
+use super::record::RecordedFile;
+use crate::fs::{FileKind, Stat, Timestamp};
 
 /// The files whose modification times the restore set, which gave them later ctimes.
 pub(super) struct Given<'r>(HashMap<&'r Path, Timestamp>);
@@ -29,7 +31,8 @@ impl<'r> Given<'r> {
 /// The states that the restore found, for what did not change since.
 pub(super) struct KnownStates<'r> {
     since: Option<Timestamp>,
-    states: HashMap<&'r Path, FileState>,
+    /// By path, and by whether it is the state of a symlink itself.
+    states: HashMap<(&'r Path, bool), FileState>,
 }
 
 impl<'r> KnownStates<'r> {
@@ -37,10 +40,11 @@ impl<'r> KnownStates<'r> {
         let since = restored.note.as_ref().map(|note| note.time);
         let mut states = HashMap::new();
         if let (Some(record), Some(note)) = (&restored.record, &restored.note) {
-            states.extend(record.files.iter().map(|file| (&*file.path, file.state)));
+            let key = |file: &'r RecordedFile| (&*file.path, file.state.is_link());
+            states.extend(record.files.iter().map(|file| (key(file), file.state)));
             for number in &note.different {
                 if let Some(file) = record.files.get(number.index()) {
-                    states.remove(&*file.path);
+                    states.remove(&key(file));
                 }
             }
         }
@@ -49,9 +53,11 @@ impl<'r> KnownStates<'r> {
 }
 
 impl KnownStates<'_> {
-    /// The state of a path, if it did not change since the restore.
-    pub(super) fn get(&self, name: &Path, changed: Timestamp) -> Option<FileState> {
-        let is_unchanged = self.since.is_some_and(|since| changed < since);
-        self.states.get(name).copied().filter(|_| is_unchanged)
+    /// The state of a path, or of a symlink itself, if it did not change since the restore.
+    pub(super) fn get(&self, name: &Path, path: &FoundInput) -> Option<FileState> {
+        let is_unchanged = self.since.is_some_and(|since| path.changed < since);
+        let is_link = path.stat.kind == FileKind::Symlink;
+        let state = self.states.get(&(name, is_link)).copied();
+        state.filter(|_| is_unchanged)
     }
 }

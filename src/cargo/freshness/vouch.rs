@@ -119,7 +119,7 @@ fn reason(unit: &UnitFact, facts: &SaveFacts, generated: &Generated) -> Result<(
 /// A file that is missing now cannot be compared by a restore.
 fn check_outputs(unit: &UnitFact, facts: &SaveFacts) -> Result<(), String> {
     let is_known = |path: &&PathBuf| {
-        let fact = facts.paths.get(*path);
+        let fact = facts.listed(path);
         fact.is_some_and(|fact| fact.state.is_ok())
     };
     let written = unit.written.iter().map(|path| (path, "was"));

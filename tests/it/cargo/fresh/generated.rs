@@ -186,22 +186,30 @@ fn the_script_runs_again_for_each_profile_although_one_wrote_the_module_last() {
 /// A job whose target directory was lost after its build script had run, so that the script finds
 /// what it wrote and writes nothing. The next checkout has only what is committed.
 fn jobs_after_a_lost_target_directory(files: &Files) {
-    for freshness in ["safe", "cargo"] {
+    for (freshness, by_git) in [("safe", true), ("cargo", true), ("cargo", false)] {
         let host = Host::new();
+        let files = host.locked(files.clone());
         let repository = host.path("repository");
-        host.commit(&repository, &host.locked(files.clone()));
-        let job = host.clone_job(&repository);
+        host.commit(&repository, &files);
+        let checkout = || {
+            if by_git {
+                host.clone_job(&repository)
+            } else {
+                host.job(&files)
+            }
+        };
+        let job = checkout();
         job.build(BUILD);
         std::fs::remove_dir_all(job.path("target")).unwrap();
         job.build(BUILD);
         job.save(&["--move", "--freshness", freshness]);
-        let job = host.clone_job(&repository);
+        let job = checkout();
         let hit = host.restore(&job.directory, &["--freshness", freshness]);
         assert_ne!(hit, Hit::Miss);
         assert_eq!(
             job.builds_like_clean(BUILD).output("app"),
             "A1",
-            "{freshness}"
+            "{freshness}, by git: {by_git}"
         );
     }
 }

@@ -66,6 +66,60 @@ fn a_link_to_another_directory_is_compiled_again() {
     ]);
 }
 
+/// A program that reads a file of another package through a link of its own.
+fn linked_to_another_package(file: &str) -> Files {
+    Files::default()
+        .with(".gitignore", "/target")
+        .with_members(&["app", "lib"])
+        .with_package("lib", "lib", "")
+        .with("lib/src/lib.rs", "")
+        .with("lib/part.rs", format!("pub const V: &str = \"{file}\";"))
+        .with("lib/text", file)
+        .with_package("app", "app", "")
+        .with_link("app/src/cur.rs", "../../lib/part.rs")
+        .with_link("app/text", "../lib/text")
+        .with(
+            "app/build.rs",
+            "fn main() {\n    println!(\"cargo:rerun-if-changed=text\");\n    \
+             println!(\"cargo:rustc-env=W={}\", std::fs::read_to_string(\"text\").unwrap().trim());\n}",
+        )
+        .with(
+            "app/src/main.rs",
+            "mod cur;\nfn main() { println!(\"{} {}\", cur::V, env!(\"W\")); }",
+        )
+}
+
+#[test]
+fn a_file_of_another_package_is_compiled_again_where_a_link_leads_to_it() {
+    for (freshness, by_git) in [
+        ("safe", true),
+        ("safe", false),
+        ("cargo", true),
+        ("cargo", false),
+    ] {
+        let host = Host::new();
+        let origin = host.path("origin");
+        for text in ["a", "b"] {
+            let files = host.locked(linked_to_another_package(text));
+            host.commit(&origin, &files);
+            let job = if by_git {
+                host.clone_job(&origin)
+            } else {
+                host.job(&files)
+            };
+            let hit = host.restore(&job.directory, &["--freshness", freshness]);
+            assert_eq!(hit == Hit::Miss, text == "a");
+            let built = job.builds_like_clean(BUILD);
+            assert_eq!(
+                built.output("app"),
+                format!("{text} {text}"),
+                "{freshness}, by git: {by_git}"
+            );
+            job.save(&["--move", "--freshness", freshness]);
+        }
+    }
+}
+
 #[test]
 fn a_watched_link_to_another_file_runs_the_build_script() {
     jobs_of(&[

@@ -46,6 +46,28 @@ fn a_directory_that_a_macro_embeds_is_embedded_again_when_it_changed() {
 }
 
 #[test]
+fn a_directory_of_another_package_that_a_macro_embeds_through_a_link_is_embedded_again() {
+    let linked = embedding()
+        .without("app/migrations/1.sql")
+        .with_link("app/migrations", "../other/migrations")
+        .with("other/migrations/1.sql", "create");
+    let host = Host::new();
+    host.first_job(&host.locked(linked.clone()), BUILD);
+    for files in [
+        linked.clone().with("other/migrations/2.sql", "alter"),
+        linked
+            .clone()
+            .with("other/migrations/1.sql", "create table"),
+        linked,
+    ] {
+        let files = host.locked(files);
+        host.next_job(&files, BUILD)
+            .compiled_only(&["app", "other"]);
+        host.next_job(&files, BUILD).compiled_only(&[]);
+    }
+}
+
+#[test]
 fn documents_and_formatting_rules_compile_nothing() {
     let host = Host::new();
     host.first_job(&host.locked(embedding()), BUILD);

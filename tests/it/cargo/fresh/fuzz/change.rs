@@ -1,5 +1,6 @@
 //! Random changes of a tree, as commits and steps make them.
 
+use super::world::first_target;
 use crate::cargo::fresh::support::Files;
 use crate::cargo::fresh::support::files::Node;
 use crate::support::rng::Rng;
@@ -20,6 +21,9 @@ const HIDDEN: [&str; 4] = [
     "/hidden.txt",
     "/common/outside.txt",
 ];
+
+/// Files that links lead to.
+const LINKED: [&str; 3] = ["/src/one.rs", "/src/two.rs", "/linked/"];
 
 const BROKEN: &str = "compile_error!(\"broken\");\n";
 
@@ -92,9 +96,18 @@ fn edit(rng: &mut Rng, files: &Files) -> Option<Change> {
     if texts.is_empty() {
         return None;
     }
-    let (path, text) = *rng.pick(&texts);
-    let at = text.find('~').unwrap() + 1;
+    let (mut path, mut text) = *rng.pick(&texts);
     let number = 10 + rng.below(90);
+    // Few files are read through links, and each way to read one should be changed often. The
+    // number decides: another random one would change what the kept seeds stand for.
+    let linked: Vec<_> = texts
+        .iter()
+        .filter(|(path, _)| LINKED.iter().any(|it| path.contains(it)))
+        .collect();
+    if number < 40 && !linked.is_empty() {
+        (path, text) = *linked[number % linked.len()];
+    }
+    let at = text.find('~').unwrap() + 1;
     let text = format!("{}{number}{}", &text[..at], &text[at + 2..]);
     Some(Change {
         what: format!("edit {path} to {number}"),
@@ -208,7 +221,7 @@ fn retarget(rng: &mut Rng, files: &Files) -> Option<Change> {
     }
     let path = *rng.pick(&paths);
     let node = match rng.below(3) {
-        0 => Node::Link("one.rs".to_owned()),
+        0 => Node::Link(first_target(path).to_owned()),
         1 => Node::Link("two.rs".to_owned()),
         _ => Node::Text("pub const V: &str = \"own~10\";\n".to_owned()),
     };

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::scripts::Script;
-use super::world::World;
+use super::world::{Package, World};
 use crate::cargo::fresh::support::Files;
+use crate::cargo::fresh::support::files::Node;
 
 /// What a job built from.
 #[derive(Clone)]
@@ -62,6 +63,11 @@ fn changed(world: &World, last: &Inputs, now: &Inputs) -> BTreeSet<String> {
         if last.files.0.get(path) == now.files.0.get(path) || path.ends_with("/README.md") {
             continue;
         }
+        for package in &world.packages {
+            if reaches(last, package, path) || reaches(now, package, path) {
+                found.insert(package.name.clone());
+            }
+        }
         let mut packages = world.packages.iter();
         let owner = packages.find(|it| path.starts_with(&format!("{}/", it.directory)));
         if let Some(package) = owner {
@@ -73,6 +79,31 @@ fn changed(world: &World, last: &Inputs, now: &Inputs) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// Whether a symlink of a package leads to a file, or to a directory around it.
+fn reaches(inputs: &Inputs, package: &Package, path: &str) -> bool {
+    let of_package = inputs.files.0.iter();
+    let mut targets = of_package.filter_map(|(link, node)| match node {
+        Node::Link(target) if link.starts_with(&format!("{}/", package.directory)) => {
+            Some(resolve(link, target))
+        }
+        _ => None,
+    });
+    targets.any(|target| path == target || path.starts_with(&format!("{target}/")))
+}
+
+fn resolve(link: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = link.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
 }
 
 fn with_dependants(world: &World, mut found: BTreeSet<String>) -> BTreeSet<String> {

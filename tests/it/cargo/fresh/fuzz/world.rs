@@ -65,6 +65,22 @@ use Source::{
     ModuleByLink, ModuleByPath,
 };
 
+/// Whether the links of a package, by any path in it, lead into the package `p0`.
+fn leads_to_p0(path: &str) -> bool {
+    ["p1", "p3"]
+        .iter()
+        .any(|name| path.starts_with(&format!("{CHECKOUT}/{name}")))
+}
+
+/// One of the targets of a link in the sources of a package.
+pub(super) fn first_target(link: &str) -> &'static str {
+    if leads_to_p0(link) {
+        "../../p0/linked/module.rs"
+    } else {
+        "one.rs"
+    }
+}
+
 /// The directory of the checkout in which steps generate files that git ignores.
 pub(super) const GENERATED: &str = "repo/repo/gen/made.txt";
 
@@ -111,6 +127,10 @@ impl World {
         files.set("repo/repo/README.md", "read me ~10");
         files.set("repo/repo/common/absolute.txt", "absolute ~10");
         files.set("repo/repo/common/outside.txt", "outside ~10");
+        files.set(
+            "repo/repo/p0/linked/module.rs",
+            "pub const V: &str = \"linked~10\";",
+        );
         files.set(
             "repo/repo/shared/module.rs",
             "pub const V: &str = \"shared~10\";",
@@ -230,7 +250,8 @@ impl World {
             ModuleByLink => {
                 files.set(&path("src/one.rs"), "pub const V: &str = \"one~10\";");
                 files.set(&path("src/two.rs"), "pub const V: &str = \"two~10\";");
-                let linked = std::mem::take(files).with_link(&path("src/current.rs"), "one.rs");
+                let link = path("src/current.rs");
+                let linked = std::mem::take(files).with_link(&link, first_target(&link));
                 *files = linked;
                 ("mod current;\n", "current::V")
             }
@@ -245,8 +266,15 @@ impl World {
             IncludeGenerated => ("", "include_str!(\"../../gen/made.txt\").trim()"),
             MacroReadsDirectory => {
                 self.add_macro();
-                self.files.set(&path("assets/a.txt"), "asset a ~10");
-                self.files.set(&path("assets/b.txt"), "asset b ~10");
+                let assets = if leads_to_p0(directory) {
+                    let files = std::mem::take(&mut self.files);
+                    self.files = files.with_link(&path("assets"), "../p0/linked/assets");
+                    "repo/repo/p0/linked/assets".to_owned()
+                } else {
+                    path("assets")
+                };
+                self.files.set(&format!("{assets}/a.txt"), "asset a ~10");
+                self.files.set(&format!("{assets}/b.txt"), "asset b ~10");
                 ("", "mac::assets!()")
             }
             MacroReadsFile => {
