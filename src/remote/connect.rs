@@ -57,7 +57,7 @@ pub(super) fn connect(config: &RemoteConfig, env: &Env) -> Result<Connections> {
         .with_connect_timeout(CONNECT_LIMIT)
         .with_timeout_disabled()
         .with_pool_max_idle_per_host(16);
-    let options = trust_certificates(options, config)?;
+    let options = trust_certificates(options, config, env)?;
     let build = |builder: AmazonS3Builder, options: ClientOptions, retries: Retries| {
         builder
             .with_client_options(options)
@@ -135,17 +135,19 @@ fn builder(config: &RemoteConfig, env: &Env) -> AmazonS3Builder {
     builder.with_bucket_name(&config.bucket)
 }
 
-fn trust_certificates(options: ClientOptions, config: &RemoteConfig) -> Result<ClientOptions> {
+fn trust_certificates(
+    options: ClientOptions,
+    config: &RemoteConfig,
+    env: &Env,
+) -> Result<ClientOptions> {
     let mut options = options;
-    if config
-        .endpoint
-        .as_ref()
-        .is_some_and(|endpoint| endpoint.starts_with("http://"))
-    {
-        // Without TLS, a machine without certificates must do.
+    let endpoint = config.endpoint.as_deref();
+    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        // Without TLS, a machine without certificates must do. Tokens are only sent with TLS.
+        let sends_token = env.text("AWS_WEB_IDENTITY_TOKEN_FILE").is_some();
         options = options
             .with_allow_http(true)
-            .with_no_system_certificates(true);
+            .with_no_system_certificates(!sends_token);
     }
     let Some(path) = &config.ca_file else {
         return Ok(options);

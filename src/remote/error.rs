@@ -21,6 +21,8 @@ pub(crate) enum RemoteError {
     NoBucket { place: String, bucket: String },
     #[error("the remote {place} refuses the credentials: {reason}")]
     Credentials { place: String, reason: &'static str },
+    #[error("no role can be assumed for the remote {place}: {reason}")]
+    Role { place: String, reason: &'static str },
     #[error("the remote {place} has a certificate that cannot be trusted: {reason}")]
     Certificate { place: String, reason: &'static str },
     #[error("the remote {place} does not permit to {action}")]
@@ -109,6 +111,9 @@ impl RemoteError {
             Self::Credentials { .. } => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the variables of a role"
             }
+            Self::Role { .. } => {
+                "check AWS_ROLE_ARN, and compare the role's trust policy with the token (docs/remote-servers.md)"
+            }
             Self::Certificate { .. } => {
                 "give the server a valid one, and name that of its CA with the option ca-file"
             }
@@ -172,6 +177,9 @@ pub(super) fn classify(error: &object_store::Error, target: RequestTarget<'_>) -
     let text = error.to_string();
     let place = target.place.to_owned();
     let has = |code: &str| text.contains(code);
+    if let Some(reason) = role_reason(&text) {
+        return RemoteError::Role { place, reason };
+    }
     if has("NoSuchBucket") {
         return RemoteError::NoBucket {
             place,
@@ -224,6 +232,23 @@ pub(super) fn classify(error: &object_store::Error, target: RequestTarget<'_>) -
             reason: outage_reason(&cause, &text),
         },
     }
+}
+
+/// Why the token of a web identity is not exchanged for credentials. Only the request for that has no
+/// address in its error.
+fn role_reason(text: &str) -> Option<&'static str> {
+    if text.contains("Failed to read token file") {
+        return Some("the file of AWS_WEB_IDENTITY_TOKEN_FILE cannot be read");
+    }
+    let has_status = |status| text.contains(&format!("status code: {status}"));
+    if !text.contains("performing POST REDACTED") || !(has_status(400) || has_status(403)) {
+        return None;
+    }
+    Some(if text.contains("ExpiredToken") {
+        "the token of AWS_WEB_IDENTITY_TOKEN_FILE has expired"
+    } else {
+        "the token of AWS_WEB_IDENTITY_TOKEN_FILE is refused"
+    })
 }
 
 /// The last source of an error, which says what happened on the socket.
@@ -297,6 +322,20 @@ mod tests {
                 "the secret key is wrong; set AWS_",
             ),
             ("<Code>AccessDenied</Code>", "does not permit to list"),
+            (
+                "Failed to read token file '/run/token': No such file",
+                "TOKEN_FILE cannot be read; check AWS_ROLE_ARN",
+            ),
+            (
+                "Error performing POST REDACTED in 3ms - Server returned non-2xx status code: 403 \
+                 Forbidden: <Code>AccessDenied</Code>",
+                "TOKEN_FILE is refused; check AWS_ROLE_ARN",
+            ),
+            (
+                "Error performing POST REDACTED in 3ms - Server returned non-2xx status code: 400 \
+                 Bad Request: <Code>ExpiredTokenException</Code>",
+                "TOKEN_FILE has expired; check AWS_ROLE_ARN",
+            ),
             ("<Code>RequestTimeTooSkewed</Code>", "synchronize the clock"),
             (
                 "Server returned non-2xx status code: 503 Service Unavailable: <xml>",

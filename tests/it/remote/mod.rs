@@ -7,6 +7,7 @@ mod commands;
 mod failures;
 mod link;
 mod machines;
+mod oidc;
 mod one_pusher;
 mod policies;
 mod proxy;

@@ -12,7 +12,7 @@ use crate::support::{RunResult, Sandbox};
 const MAIN: [&str; 4] = ["--repository", "acme/app", "--ref", "main"];
 
 /// The JSON blocks of the document, for the prefix of a test and its second user.
-fn policies(server: &S3Server) -> Vec<String> {
+pub(super) fn policies(server: &S3Server) -> Vec<String> {
     let text = fs::read_to_string(root().join("docs/remote.md")).unwrap();
     let blocks = text.split("```json\n").skip(1);
     let blocks = blocks.map(|rest| rest.split("```").next().unwrap());

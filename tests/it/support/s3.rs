@@ -78,6 +78,16 @@ impl S3Server {
         command
     }
 
+    /// Changes users or roles by `radosgw-admin`.
+    pub(crate) fn admin(&self, arguments: &[&str]) {
+        let done = Command::new("radosgw-admin")
+            .args(arguments)
+            .env("CEPH_CONF", self.dir.join("ceph.conf"))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{arguments:?}: {done:?}");
+    }
+
     /// Sends a signal to one of the server's processes: `rgw` or `osd`.
     pub(crate) fn signal(&self, name: &str, signal: Signal) {
         let pids = std::fs::read_to_string(self.dir.join("pids")).unwrap();
