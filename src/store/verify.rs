@@ -81,8 +81,6 @@ impl Store {
         let ids = self.entry_ids(None)?;
         let entries = workers::map(&ids, |id| self.read_entry(id));
         let content_files = self.content_files()?;
-
-        monitor.begin(Stage::Verifying, self.total_bytes(&content_files));
         let mut contents = self.verify_files(&content_files, monitor)?;
         let mut report = VerifyReport {
             damaged_files: std::mem::take(&mut contents.damaged),
@@ -132,7 +130,6 @@ impl Store {
             entries.push((id, entry));
         }
         let content_files: Vec<_> = content_files.into_iter().collect();
-        monitor.begin(Stage::Verifying, self.total_bytes(&content_files));
         let contents = self.verify_files(&content_files, monitor)?;
         let mut damaged = Vec::new();
         for (id, entry) in entries {
@@ -144,6 +141,17 @@ impl Store {
             }
         }
         Ok(damaged)
+    }
+
+    /// The damaged files among those that hold the contents of an entry. Reads all of them.
+    pub(crate) fn damaged_files_of(
+        &self,
+        _lock: &SharedLock,
+        entry: &Entry,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Error>> {
+        let content_files = self.content_files_of(&entry.manifest)?;
+        Ok(self.verify_files(&content_files, monitor)?.damaged)
     }
 
     /// The files that hold the contents of a manifest, as far as they exist.
@@ -194,6 +202,7 @@ impl Store {
         content_files: &[ContentFile],
         monitor: &dyn Monitor,
     ) -> Result<VerifiedContents> {
+        monitor.begin(Stage::Verifying, self.total_bytes(content_files));
         let contents = Mutex::new(VerifiedContents::default());
         workers::for_each_in_order(content_files, Vec::new, |buffer, file| {
             if monitor.is_interrupted() {

@@ -32,6 +32,8 @@ pub(super) struct EntryFinder<'a> {
     /// Entries that can't be read now, and damaged ones that could not be quarantined. They stay
     /// listed, and must not be found again. Nor does the second tier replace them.
     unusable: HashSet<EntryId>,
+    /// Whether all files of a damaged entry were read.
+    has_looked_for_damage: bool,
     /// Entries of the second tier that were chosen. Each is tried once: it may be damaged whenever it
     /// is copied.
     tried: Vec<Entry>,
@@ -48,6 +50,7 @@ impl<'a> EntryFinder<'a> {
             shared_lock,
             monitor,
             unusable: HashSet::new(),
+            has_looked_for_damage: false,
             tried: Vec::new(),
         }
     }
@@ -213,6 +216,9 @@ impl<'a> EntryFinder<'a> {
     }
 
     fn quarantine(&mut self, id: &EntryId, found: Option<&Entry>, error: &Error) {
+        if let Some(entry) = found {
+            self.mark_all_damage(entry);
+        }
         let marked = match error {
             Error::Damaged { path, .. } => self.store.mark_suspect(path),
             _ => Ok(()),
@@ -234,5 +240,27 @@ impl<'a> EntryFinder<'a> {
             Err(other) => format!("{error}; entry {id} is treated as a miss ({other})"),
         };
         self.monitor.warn(&warning);
+    }
+
+    /// A restore finds the first damaged file only, and the next save would reuse the others: after a
+    /// power cut, each of them would cost a job. So all files of the first damaged entry are read.
+    /// Entries that stand in for it share most of them.
+    fn mark_all_damage(&mut self, entry: &Entry) {
+        if std::mem::replace(&mut self.has_looked_for_damage, true) {
+            return;
+        }
+        let damaged = self
+            .store
+            .damaged_files_of(self.shared_lock, entry, self.monitor);
+        let marked = damaged.and_then(|damaged| {
+            let mut paths = damaged.iter().filter_map(|error| match error {
+                Error::Damaged { path, .. } => Some(path),
+                _ => None,
+            });
+            paths.try_for_each(|path| self.store.mark_suspect(path))
+        });
+        if let Err(error) = marked {
+            log::debug!("cannot look for more damage: {error}");
+        }
     }
 }

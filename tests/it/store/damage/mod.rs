@@ -168,6 +168,35 @@ fn a_change_of_any_byte_of_an_entry_and_a_pack_is_noticed() {
 }
 
 #[test]
+fn many_damaged_files_cost_one_miss() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    for number in 0..4 {
+        let bytes = trees::random_bytes(number, 300 << 10);
+        trees::write(&job.join(format!("tree/large-{number}")), &bytes);
+    }
+    trees::make_old(&job.join("tree"));
+    let wanted = snapshot(&job.join("tree"));
+    sandbox.save(&job, "k").succeeded();
+    // As after a power cut: the names and lengths are there, and zeros instead of the contents.
+    for dir in ["blobs", "packs"] {
+        for path in files_in(&sandbox.store().join(dir)) {
+            let length = fs::metadata(&path).unwrap().len();
+            fs::write(&path, vec![0; usize::try_from(length).unwrap()]).unwrap();
+        }
+    }
+    let other = sandbox.job("other");
+    let ran = sandbox.restore(&other, "k").exited(0);
+    assert!(!ran.is_hit());
+    assert_eq!(ran.warnings().len(), 1, "{ran:#?}");
+    sandbox.save(&job, "k").succeeded();
+    assert!(sandbox.restore(&other, "k").succeeded().is_hit());
+    assert_same(&wanted, &snapshot(&other.join("tree")));
+    sandbox.verify().succeeded();
+}
+
+#[test]
 fn a_damaged_entry_in_an_unwritable_store_is_a_miss_too() {
     let case = Case::new(Target::Blob, Damage::Flip);
     // All directories of the store lose their write permission.
