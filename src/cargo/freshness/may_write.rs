@@ -76,6 +76,10 @@ impl<'u> Candidates<'u> {
         let mut written: HashSet<&Path> = HashSet::new();
         for run in units.iter().filter(|unit| unit.may_write_sources()) {
             written.extend(run.written.iter().map(PathBuf::as_path));
+            // The unit that read it may be gone from the target directory.
+            found
+                .made
+                .extend(run.may_have_made.iter().map(PathBuf::as_path));
             if let Some(package) = run.package {
                 let paths = run.written.iter().chain(&run.may_have_written);
                 let of_package = found.of_packages.entry(package).or_default();
@@ -221,6 +225,10 @@ mod tests {
         assert_eq!(outputs[5].written, [""; 0].map(PathBuf::from));
         assert_eq!(outputs[4].made, of_all.map(PathBuf::from));
         assert_eq!(outputs[5].made, outputs[4].made);
+        // That stays so when the units that read it are gone.
+        units[4].may_have_made = outputs[4].made.clone();
+        let later = possible_outputs(&[&units[4]], &SaveFacts::default());
+        assert_eq!(later[0].made, outputs[4].made);
     }
 
     #[test]
