@@ -174,7 +174,7 @@ impl TokenService {
             assert!(requests.read_line(&mut line).unwrap() > 0);
         }
         let endpoint = format!("https://{}", line["ACCEPT ".len()..].trim());
-        let address = server.endpoint().replace("http://", "");
+        let address = server.endpoint_for_roles().replace("http://", "");
         std::thread::spawn(move || {
             while let Some(head) = read_head(&mut requests) {
                 let Some(start) = head.find("POST ") else {
@@ -228,7 +228,7 @@ fn add_provider(server: &S3Server, issuer: &Issuer) {
         .args(["-sf", "--aws-sigv4", "aws:amz:us-east-1:iam", "-d", ""])
         .args(["--user", &format!("{KEY}:{SECRET}")])
         .args(["-H", &format!("x-amz-content-sha256: {empty}")])
-        .arg(format!("{}/?{query}", server.endpoint())));
+        .arg(format!("{}/?{query}", server.endpoint_for_roles())));
 }
 
 /// The trust policy of the document, for this issuer and the subjects that may assume a role.
@@ -305,8 +305,9 @@ fn roles_are_assumed_with_tokens_and_only_by_whom_the_trust_policy_names() {
         let job = machine.job("job");
         write_tree(&job);
         let remote = format!(
-            "{}&ca-file={}",
-            server.remote(),
+            "s3://cache/{}?endpoint={}&ca-file={}",
+            server.prefix(),
+            server.endpoint_for_roles(),
             service.certificate.display()
         );
         let of_branch = ["--repository", "acme/app", "--ref", "main"];

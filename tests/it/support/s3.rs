@@ -46,8 +46,17 @@ impl S3Server {
     }
 
     pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port())
+    }
+
+    /// The gateway for roles and their credentials.
+    pub(crate) fn endpoint_for_roles(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port() + 1)
+    }
+
+    fn port(&self) -> u16 {
         let port = std::fs::read_to_string(self.dir.join("port")).unwrap();
-        format!("http://127.0.0.1:{}", port.trim())
+        port.trim().parse().unwrap()
     }
 
     pub(crate) fn prefix(&self) -> &str {
