@@ -14,7 +14,9 @@ use super::project_files::{Project, ProjectFiles, below};
 use super::record::FileNumber;
 use super::save_facts::{GeneratedFile, PathFact, PathPlace, SaveFacts, UnitFact};
 use super::since_restore::{Given, KnownStates};
-use super::unit_fact::{CollectedUnit, ReadDirectory, newest_dependency, starts, unit_fact};
+use super::unit_fact::{
+    CollectedUnit, ReadDirectory, add_links, newest_dependency, starts, unit_fact,
+};
 use super::written::{TimeSpan, written_between};
 use crate::cargo::target_dir::{Unit, dep_info};
 use crate::error::Result;
@@ -74,6 +76,9 @@ pub(crate) fn collect<'t>(
         named.append(&mut below(name, &mut finder)?);
     }
     expand_directories(&mut units, &mut finder);
+    for unit in &mut units {
+        add_links(&mut unit.fact, &files, &mut finder);
+    }
     let (commit, commit_changed) = commit(project);
     let mut collected = Collected {
         facts: SaveFacts {
@@ -237,8 +242,8 @@ impl Collected<'_> {
             changes.max_by_key(|(_, changed)| *changed)
         };
         let newest_mtime = |names: &Vec<PathBuf>| {
-            let mtimes = names.iter().map(|name| self.files.files[name].stat.mtime);
-            mtimes.max()
+            let files = names.iter().filter(|name| !self.files.is_link(name));
+            files.map(|name| self.files.files[name].stat.mtime).max()
         };
         let of_packages = &self.files.of_packages;
         let newest_changes = (0..of_packages.len()).map(newest_change).collect();
@@ -320,11 +325,8 @@ impl Collected<'_> {
         names.extend(self.counted(self.files.all()));
         let inputs = self.units.iter().flat_map(|unit| &unit.fact.inputs);
         let followed = inputs.chain(&self.named);
-        let is_link = |name: &PathBuf| {
-            let file = self.files.files.get(name);
-            file.is_some_and(|file| file.stat.kind == FileKind::Symlink)
-        };
-        let mut paths: Vec<(&PathBuf, bool)> = followed.map(|name| (name, is_link(name))).collect();
+        let followed = followed.map(|name| (name, self.files.is_link(name)));
+        let mut paths: Vec<(&PathBuf, bool)> = followed.collect();
         paths.extend(names.into_iter().map(|name| (name, false)));
         // The bytes are compared faster than the components, and any order will do.
         paths.sort_unstable_by_key(|(name, is_followed)| (name.as_os_str(), *is_followed));

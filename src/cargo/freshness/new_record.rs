@@ -87,7 +87,9 @@ impl RecordWriter<'_, '_> {
             .iter()
             .any(|unit| unit.fact.package == Some(number) && unit.fact.newest.is_some());
         let mut times = Vec::new();
-        for name in names.iter().filter(|_| compares_newest) {
+        // Cargo follows symlinks, so their own times do not count.
+        let is_timed = |name: &&PathBuf| compares_newest && !self.collected.files.is_link(name);
+        for name in names.iter().filter(is_timed) {
             let mtime = self.collected.files.files[name].stat.mtime;
             let numbers = self.listed(std::iter::once(name));
             times.extend(numbers.into_iter().map(|number| (number, mtime)));

@@ -152,12 +152,10 @@ impl ProjectFiles {
 
     /// Follows the symlinks of each package.
     fn add_linked(&mut self, finder: &mut PathFinder<'_>) {
-        let is_link = |name: &PathBuf| self.files[name].stat.kind == FileKind::Symlink;
         let mut sorted: Vec<&PathBuf> = Vec::new();
         let mut linked = Vec::new();
-        for (package, names) in self.of_packages.iter().enumerate() {
-            let counted = names.iter().filter(|name| !is_ignored(name));
-            let mut links: Vec<&PathBuf> = counted.filter(|name| is_link(name)).collect();
+        for package in 0..self.of_packages.len() {
+            let mut links: Vec<&PathBuf> = self.links_of(package).collect();
             let mut found = BTreeSet::new();
             while let Some(link) = links.pop() {
                 // One that cannot be followed brings no files.
@@ -173,7 +171,7 @@ impl ProjectFiles {
                 for name in below.take_while(|name| name.starts_with(&end.name)) {
                     // All packages see what is outside of packages.
                     let of_other = self.files[*name].package.is_some_and(|of| of != package);
-                    if of_other && found.insert((*name).clone()) && is_link(name) {
+                    if of_other && found.insert((*name).clone()) && self.is_link(name) {
                         links.push(name);
                     }
                 }
@@ -188,6 +186,17 @@ impl ProjectFiles {
         self.of_packages[package]
             .iter()
             .chain(&self.linked[package])
+    }
+
+    /// The symlinks of a package.
+    pub(crate) fn links_of(&self, package: usize) -> impl Iterator<Item = &PathBuf> {
+        let counted = self.of_packages[package].iter();
+        counted.filter(|name| !is_ignored(name) && self.is_link(name))
+    }
+
+    pub(crate) fn is_link(&self, name: &Path) -> bool {
+        let file = self.files.get(name);
+        file.is_some_and(|file| file.stat.kind == FileKind::Symlink)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &PathBuf> {

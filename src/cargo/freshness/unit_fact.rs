@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::note::LastRestore;
 use super::own_units::{OwnUnit, inputs};
-use super::project_files::Project;
+use super::paths::PathFinder;
+use super::project_files::{Project, ProjectFiles, below};
 use super::save_facts::UnitFact;
 use crate::cargo::target_dir::{LocalCheck, TargetDir, Unit, dep_info};
 use crate::fs::{Timestamp, files};
@@ -79,6 +80,28 @@ pub(super) fn unit_fact(
         newest: inputs.newest,
         newest_dependency: None,
         defect: inputs.unknown.or(times.defect),
+    }
+}
+
+/// Adds what the symlinks of a package lead to, where cargo compares the newest time in the package.
+/// It follows them.
+pub(super) fn add_links(fact: &mut UnitFact, files: &ProjectFiles, finder: &mut PathFinder<'_>) {
+    let (Some(package), Some(_)) = (fact.package, fact.newest) else {
+        return;
+    };
+    for link in files.links_of(package) {
+        let found = match finder.find(link) {
+            Ok(Some(end)) if finder.is_in_project(&end.name) => below(link, finder),
+            // What is outside of the project can be large.
+            Ok(Some(_)) => Ok(vec![link.clone()]),
+            Ok(None) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(mut names) => fact.inputs.append(&mut names),
+            // The other units stay fresh.
+            Err(error) => fact.defect = Some(error.to_string()),
+        }
     }
 }
 

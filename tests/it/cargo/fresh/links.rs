@@ -120,6 +120,58 @@ fn a_file_of_another_package_is_compiled_again_where_a_link_leads_to_it() {
     }
 }
 
+/// A build script that reads a file of another package through a link.
+fn script_behind_a_link(link: &str, watch: &str, text: &str) -> Files {
+    let script = format!(
+        "fn main() {{\n    {watch}\n    \
+         println!(\"cargo:rustc-env=W={{}}\", std::fs::read_to_string(\"{link}\").unwrap().trim());\n}}"
+    );
+    Files::default()
+        .with(".gitignore", "/target")
+        .with_members(&["app", "lib"])
+        .with_package("lib", "lib", "")
+        .with("lib/src/lib.rs", "")
+        .with("lib/data/text", text)
+        .with_package("app", "app", "")
+        .with_link("app/text", "../lib/data/text")
+        .with_link("app/watched/text", "../../lib/data/text")
+        .with_link("app/data", "../lib/data")
+        .with("app/build.rs", script)
+        .with(
+            "app/src/main.rs",
+            "fn main() { println!(\"{}\", env!(\"W\")); }",
+        )
+}
+
+#[test]
+fn a_build_script_runs_again_when_what_a_link_leads_to_changed() {
+    for (link, watch) in [
+        ("text", ""),
+        ("data/text", ""),
+        (
+            "watched/text",
+            "println!(\"cargo:rerun-if-changed=watched\");",
+        ),
+        ("data/text", "println!(\"cargo:rerun-if-changed=data\");"),
+    ] {
+        for freshness in ["safe", "cargo"] {
+            let host = Host::new();
+            for text in ["a", "b"] {
+                let job = host.job(&host.locked(script_behind_a_link(link, watch, text)));
+                // A step that sets all times to one moment hides the change from cargo.
+                job.set_times(
+                    std::time::UNIX_EPOCH + std::time::Duration::from_hours(24 * 365 * 50),
+                );
+                let hit = host.restore(&job.directory, &["--freshness", freshness]);
+                assert_eq!(hit == Hit::Miss, text == "a");
+                let built = job.builds_like_clean(BUILD);
+                assert_eq!(built.output("app"), text, "{link}, {watch}, {freshness}");
+                job.save(&["--move", "--freshness", freshness]);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_watched_link_to_another_file_runs_the_build_script() {
     jobs_of(&[
