@@ -244,21 +244,17 @@ impl<'a> Walker<'a> {
             }) => Some((tree, dir)),
             None => None,
         };
-        let is_stamped = |dir| {
-            let stamp = self.options.stamp;
-            stamp.is_some_and(|stamp| stamp.has_no_extraneous(dir, stat))
-        };
+        let stamp = self.options.stamp.zip(guide);
+        let is_stamped = stamp.is_some_and(|(stamp, (_, id))| stamp.has_no_extraneous(id, stat));
         // A directory without attributes in the guide has none if its stamp is right.
         let may_have_attributes =
-            guide.is_none_or(|(tree, dir)| !tree[dir].attributes.is_empty() || !is_stamped(dir));
+            guide.is_none_or(|(tree, id)| !tree[id].attributes.is_empty() || !is_stamped);
         if may_have_attributes && !self.options.without_attributes {
             found.attributes = xattrs::read_open(dir)?;
         }
-        let has_no_extraneous = |dir| self.options.trust_mtimes || is_stamped(dir);
+        let has_no_extraneous = self.options.trust_mtimes || is_stamped;
         match guide {
-            Some((tree, wanted))
-                if stat.mtime == tree[wanted].mtime && has_no_extraneous(wanted) =>
-            {
+            Some((tree, wanted)) if stat.mtime == tree[wanted].mtime && has_no_extraneous => {
                 Ok(NamesToVisit::AsInGuide(tree, wanted))
             }
             _ => Ok(NamesToVisit::Listed(dir.list()?, guide)),

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::policies::policies;
+use super::policies::{in_pull_request, policies};
 use super::write_tree;
 use crate::support::repository::root;
 use crate::support::s3::{KEY, S3Server, SECRET};
@@ -320,12 +320,7 @@ fn roles_are_assumed_with_tokens_and_only_by_whom_the_trust_policy_names() {
             .env("AWS_ROLE_ARN", format!("arn:aws:iam:::role/{}", role(name)))
             .env("AWS_ENDPOINT_URL_STS", &service.endpoint);
         if is_pull {
-            command
-                .env("GITHUB_ACTIONS", "true")
-                .env("GITHUB_EVENT_NAME", "pull_request")
-                .env("GITHUB_REPOSITORY", "acme/app")
-                .env("GITHUB_BASE_REF", "main")
-                .env("GITHUB_REF", "refs/pull/7/merge");
+            in_pull_request(&mut command);
         }
         let result = RunResult::of(&mut command);
         let token = fs::read_to_string(token).unwrap();

@@ -26,6 +26,16 @@ pub(super) fn policies(server: &S3Server) -> Vec<String> {
     blocks.map(for_test).collect()
 }
 
+/// Makes a command one of a run for a pull request.
+pub(super) fn in_pull_request(command: &mut Command) {
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "pull_request")
+        .env("GITHUB_REPOSITORY", "acme/app")
+        .env("GITHUB_BASE_REF", "main")
+        .env("GITHUB_REF", "refs/pull/7/merge");
+}
+
 /// Sets the policy of the bucket; without one, removes it.
 fn set_policy(server: &S3Server, policy: Option<&str>) {
     let digest = Command::new("sh")
@@ -87,12 +97,7 @@ fn the_policies_of_the_documentation_permit_what_it_says() {
             .env("AWS_ACCESS_KEY_ID", "AKREAD")
             .env("AWS_SECRET_ACCESS_KEY", "SKREAD");
         if pull_request {
-            command
-                .env("GITHUB_ACTIONS", "true")
-                .env("GITHUB_EVENT_NAME", "pull_request")
-                .env("GITHUB_REPOSITORY", "acme/app")
-                .env("GITHUB_BASE_REF", "main")
-                .env("GITHUB_REF", "refs/pull/7/merge");
+            in_pull_request(&mut command);
         }
         RunResult::of(&mut command)
     };
