@@ -42,7 +42,7 @@
 //! removal. Which records are dropped is decided separately for those that trusted keys signed and
 //! for all others. So nobody without a key can make a run drop entries by adding newer ones, and
 //! entries of keys that are no longer trusted go like any others. Marks have no signature: a wrong
-//! one can cost a push its data, but whoever can write it can damage the data as well.
+//! one can cost a push its data, but anyone who can write it can damage the data as well.
 //!
 //! The argument is about **one** run or repair at a time: run them from one place. [`model`] goes
 //! through all interleavings of these steps.
